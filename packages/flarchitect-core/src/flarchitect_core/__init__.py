@@ -1,0 +1,1 @@
+"""What every flarchitect transport shares: models, options, queries, writes and errors."""

@@ -1,0 +1,171 @@
+"""`Architect`: binds the extension and its installed parts to a Flask application."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from typing import Any
+from weakref import WeakSet
+
+from flask import Flask, current_app, has_app_context
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from flarchitect_core import options as core
+from flarchitect_core._discovery import installed_parts, ordered
+from flarchitect_core.database import Database
+from flarchitect_core.http.errors import AlreadyInitialisedError, ConfigurationError
+from flarchitect_core.http.hooks import install_hooks
+from flarchitect_core.http.responses import Envelope
+from flarchitect_core.model.registry import Registry, published_models
+from flarchitect_core.part import Part
+from flarchitect_core.settings import Option, Settings
+from flarchitect_core.startup import StartupReport
+from flarchitect_core.state import STATE_KEY, ApplicationState, state_of
+from flarchitect_core.suggestions import nearest
+
+__all__ = ["FLASK_APP_NAME", "Architect"]
+
+FLASK_APP_NAME = "flarchitect"
+
+
+class Architect:
+    """Turns SQLAlchemy models into an API.
+
+    One object may serve several applications; everything that belongs to one of them is kept in its `extensions`.
+
+    Args:
+        app: Application to bind at once. Binding is skipped in the process that only supervises the development
+            reloader; call `init_app` to bind there too.
+        parts: Parts to use instead of all installed ones.
+        options: Options by name, such as `base_model=Base` or `api_prefix="/v1"`. They beat the configuration.
+    """
+
+    def __init__(self, app: Flask | None = None, *, parts: Iterable[Part] | None = None, **options: Any) -> None:
+        self._apps: WeakSet[Flask] = WeakSet()
+        if app is not None and not _is_reloader_supervisor():
+            self.init_app(app, parts=parts, **options)
+
+    @property
+    def app(self) -> Flask | None:
+        """The current application when this object is bound to it, else the one it is bound to, if it is one only."""
+        if has_app_context():
+            current: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # noqa: SLF001
+            if current in self._apps:
+                return current
+        return next(iter(self._apps)) if len(self._apps) == 1 else None
+
+    def init_app(self, app: Flask, *, parts: Iterable[Part] | None = None, **options: Any) -> None:
+        """Bind an application: read its options and models, check everything, then register routes.
+
+        Options read here: every option of core and of the parts; see the option reference.
+
+        Raises:
+            ConfigurationError: Every mistake that was found, with its fix.
+            AlreadyInitialisedError: The application is bound already.
+        """
+        if STATE_KEY in app.extensions:
+            raise AlreadyInitialisedError(
+                f"flarchitect is already initialised for {app.name!r}. Call Architect(app) or init_app(app) once."
+            )
+        report = StartupReport()
+        chosen = installed_parts(report) if parts is None else ordered(list(parts))
+        declared = [*core.CORE_OPTIONS, *(option for part in chosen for option in part.options)]
+        settings = Settings(app.config, declared, _overrides(options, declared, report))
+        models = self._models(settings, chosen, report)
+        settings.check(report, models)
+        report.raise_if_any()
+        state = ApplicationState(
+            app=app,
+            architect=self,
+            settings=settings,
+            report=report,
+            database=Database(app, settings),
+            envelope=Envelope(settings),
+            parts=chosen,
+            registry=_registry(models, settings, report),
+        )
+        self._bind(state)
+
+    def _bind(self, state: ApplicationState) -> None:
+        app, report = state.app, state.report
+        if len(state.registry):
+            with app.app_context():
+                state.database.check(report, [resource.model for resource in state.registry])
+        for part in state.parts:
+            part.check(state)
+        report.raise_if_any()
+        app.extensions[STATE_KEY] = state
+        app.extensions[FLASK_APP_NAME] = self
+        self._apps.add(app)
+        install_hooks(state)
+        if state.settings.get(core.FULL_AUTO):
+            self._register(state)
+        report.log_notices()
+
+    def init_api(self, app: Flask | None = None) -> None:
+        """Generate the routes now; for applications with `FULL_AUTO` off.
+
+        Raises:
+            RuntimeError: The application is not bound.
+            ConfigurationError: What the parts found wrong.
+        """
+        self._register(state_of(app or self.app))
+
+    @staticmethod
+    def _register(state: ApplicationState) -> None:
+        for part in state.parts:
+            part.register(state)
+        state.report.raise_if_any()
+
+    def get_config(self, key: str, default: Any = None) -> Any:
+        """Read one configuration key as it is written, without `Meta`; the default while unbound."""
+        return default if self.app is None else self.app.config.get(key, default)
+
+    @staticmethod
+    def _models(settings: Settings, parts: Iterable[Part], report: StartupReport) -> list[type]:
+        bases = settings.get(core.BASE_MODEL)
+        if bases is None:
+            wanted = [part.name for part in parts if part.serves_models]
+            automatic = settings.get(core.FULL_AUTO)
+            if wanted and automatic:
+                report.problem(
+                    f"API_BASE_MODEL is not set, and FULL_AUTO is on, so {', '.join(wanted)} has nothing to serve. "
+                    f"Set API_BASE_MODEL to the declarative base of your models, or FULL_AUTO = False."
+                )
+            return []
+        models = published_models(bases)
+        if not models:
+            report.problem(
+                f"API_BASE_MODEL ({bases!r}) has no published model. Import the modules that define the models before "
+                f"Architect(app), and give each model to publish an inner `class Meta: pass`."
+            )
+        return models
+
+
+def _registry(models: list[type], settings: Settings, report: StartupReport) -> Registry:
+    try:
+        return Registry(models, settings, report)
+    except SQLAlchemyError as error:
+        raise ConfigurationError(f"SQLAlchemy cannot map the models of API_BASE_MODEL: {error}") from error
+
+
+def _overrides(given: dict[str, Any], declared: Iterable[Option[Any]], report: StartupReport) -> dict[str, Any]:
+    """Turn keyword arguments into option values; `session` stands for a session getter."""
+    names = {option.name for option in declared}
+    overrides: dict[str, Any] = {}
+    for keyword, value in given.items():
+        name = keyword.upper().removeprefix("API_")
+        if keyword == "session":
+            overrides["SESSION_GETTER"] = (lambda session=value: session) if isinstance(value, Session) else value
+        elif name in names:
+            overrides[name] = value
+        else:
+            near = nearest(name, names, limit=1)
+            hint = f" Did you mean {near[0].lower()}?" if near else ""
+            report.problem(f"The keyword argument {keyword} of Architect is not an option.{hint}")
+    return overrides
+
+
+def _is_reloader_supervisor() -> bool:
+    return "WERKZEUG_SERVER_FD" in os.environ and os.environ.get("WERKZEUG_RUN_MAIN") != "true"

@@ -1,0 +1,173 @@
+"""Reading a JSON body: bounded, strict, and without a reading that two parsers could disagree about."""
+
+from __future__ import annotations
+
+import json
+from math import isinf
+from typing import Any
+
+from flask import Request
+from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
+
+from flarchitect_core import options
+from flarchitect_core.http.errors import ApiError, BadRequestError
+from flarchitect_core.settings import Settings
+
+__all__ = ["parse_json", "read_object"]
+
+JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
+
+
+class _ExactFloat(float):
+    """A float that remembers how it was written, so that a decimal column loses no digit."""
+
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+def read_object(request: Request, settings: Settings) -> dict[str, Any]:
+    """Read the body of a request as a JSON object.
+
+    Raises:
+        ApiError: 413 when it is too large, 415 when it is not sent as JSON, 400 when it is no JSON object.
+    """
+    value = parse_json(_raw(request, settings), settings.get(options.BODY_DEPTH_MAX))
+    if not isinstance(value, dict):
+        raise BadRequestError(
+            f'The body must be a JSON object, such as {{"name": "value"}}; it is {_kind(value)}.',
+            reason="not_an_object",
+        )
+    return value
+
+
+def _raw(request: Request, settings: Settings) -> bytes:
+    if request.mimetype not in JSON_TYPES:
+        sent = f"it is {request.mimetype}" if request.mimetype else "none was sent"
+        raise ApiError(
+            f"The body must have the content type application/json; {sent}.",
+            status=415,
+            reason="unsupported_content_type",
+            headers={"Accept": "application/json"},
+        )
+    if request.max_content_length is None:
+        request.max_content_length = settings.get(options.BODY_SIZE_MAX_BYTES)
+    try:
+        return request.get_data()
+    except ClientDisconnected as error:
+        raise BadRequestError("The body ended before its announced length.", reason="incomplete_body") from error
+    except RequestEntityTooLarge as error:
+        raise ApiError(
+            f"The body is larger than {request.max_content_length} bytes.", status=413, reason="body_too_large"
+        ) from error
+
+
+def parse_json(raw: bytes, depth_max: int) -> Any:
+    """Parse JSON strictly.
+
+    Refused besides bad syntax: repeated keys, NaN and Infinity, nesting deeper than `depth_max`, and text that a
+    database cannot store (NUL, half of a surrogate pair).
+
+    Raises:
+        BadRequestError: What is wrong, and where.
+    """
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequestError(f"The body is not UTF-8 (byte {error.start}).", reason="malformed_json") from error
+    if text.count("[") + text.count("{") > depth_max and _depth(text) > depth_max:
+        raise BadRequestError(f"The body is nested deeper than {depth_max} levels.", reason="nested_too_deep")
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_float, parse_int=_integer
+        )
+    except json.JSONDecodeError as error:
+        raise BadRequestError(
+            f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno}).", reason="malformed_json"
+        ) from error
+    if "\\u" in text:
+        _refuse_unstorable(value, "body")
+    return value
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        seen: set[str] = set()
+        repeated = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise BadRequestError(f"The key {repeated!r} stands twice in one object.", reason="duplicate_key")
+    return result
+
+
+def _refuse_constant(name: str) -> Any:
+    raise BadRequestError(f"{name} is not a JSON value.", reason="malformed_json")
+
+
+def _float(text: str) -> float:
+    # 15 significant digits survive in a float; a longer number keeps its text for exact columns.
+    if len(text) <= 16 and "e" not in text.lower():
+        return float(text)
+    number = _ExactFloat(text)
+    if isinf(number):
+        raise BadRequestError(f"The number {text[:20]} is too large.", reason="number_too_large")
+    number.text = text
+    return number
+
+
+def _integer(text: str) -> int:
+    # Python refuses to parse more than 4300 digits, and no column can hold more than a few dozen.
+    if len(text) > 100:
+        raise BadRequestError(f"The number {text[:20]}… has too many digits.", reason="number_too_long")
+    return int(text)
+
+
+def _depth(text: str) -> int:
+    """Measure the nesting of brackets outside of strings, without recursion."""
+    depth = deepest = 0
+    in_string = escaped = False
+    for character in text:
+        if in_string:
+            if escaped:
+                escaped = False
+            elif character == "\\":
+                escaped = True
+            elif character == '"':
+                in_string = False
+        elif character == '"':
+            in_string = True
+        elif character in "[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "]}":
+            depth -= 1
+    return deepest
+
+
+def _refuse_unstorable(value: Any, where: str) -> None:
+    if isinstance(value, str):
+        if "\0" in value:
+            raise BadRequestError(f"The text at {where} contains the NUL character.", reason="invalid_text")
+        try:
+            value.encode("utf-8")
+        except UnicodeEncodeError as error:
+            raise BadRequestError(
+                f"The text at {where} contains half of a surrogate pair.", reason="invalid_text"
+            ) from error
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _refuse_unstorable(key, where)
+            _refuse_unstorable(item, f"{where}.{key}")
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            _refuse_unstorable(item, f"{where}[{position}]")
+
+
+def _kind(value: Any) -> str:
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "a boolean"
+    if isinstance(value, (int, float)):
+        return "a number"
+    return "a string" if isinstance(value, str) else "an array"

@@ -1,0 +1,146 @@
+"""Binding core to the life of a request: its id, its log line, its sessions, and its errors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from flask import Response, current_app, request
+from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
+
+from flarchitect_core import options
+from flarchitect_core.http.errors import ApiError, phrase_of
+from flarchitect_core.http.logs import AppLog, configure
+from flarchitect_core.http.request_id import identify
+from flarchitect_core.request_scope import begin_request, current_request, end_request
+from flarchitect_core.state import ApplicationState
+from flarchitect_core.suggestions import nearest
+
+__all__ = ["install_hooks", "render_error"]
+
+
+def install_hooks(state: ApplicationState) -> None:
+    """Register the request functions and error handlers of core.
+
+    They are put before those of the application, so that every answer and every log line has the request id, also
+    when the application refuses the request before a view runs.
+    """
+    app, settings = state.app, state.settings
+    names = settings.get(options.LOG_EXCLUDE)
+    log = configure(
+        app.import_name,
+        json_logs=settings.get(options.JSON_LOGS),
+        requests=settings.get(options.LOG_REQUESTS),
+        exclude=[names] if isinstance(names, str) else names,
+        slow_ms=settings.get(options.LOG_SLOW_MS),
+    )
+    header = settings.get(options.REQUEST_ID_HEADER)
+
+    def begin() -> None:
+        begin_request(identify(request.headers, header))
+        _refuse_unknown_path(state)
+
+    def finish(response: Response) -> Response:
+        scope = current_request()
+        if scope is not None:
+            response.headers[header] = scope.identity.request_id
+            _log(log, response)
+        return response
+
+    def end(error: BaseException | None) -> None:
+        end_request()
+
+    app.before_request_funcs.setdefault(None, []).insert(0, begin)
+    # After-request functions run in reverse order: the first one registered sees the finished answer.
+    app.after_request_funcs.setdefault(None, []).insert(0, finish)
+    app.teardown_request_funcs.setdefault(None, []).insert(0, end)
+    app.register_error_handler(ApiError, lambda error: render_error(state, error))
+    _handle_http_exceptions(state)
+
+
+def _log(log: AppLog, response: Response) -> None:
+    scope = current_request()
+    if scope is not None:
+        log.log_request(
+            method=request.method,
+            path=request.path,
+            status=response.status_code,
+            duration_ms=scope.elapsed_ms(),
+            route=request.url_rule.rule if request.url_rule is not None else None,
+            identity=scope.identity,
+            remote_addr=request.remote_addr,
+        )
+
+
+def render_error(state: ApplicationState, error: ApiError) -> Response:
+    """Answer the current request with an error (decisions 8)."""
+    asked = any(
+        mimetype == "application/problem+json" and quality > 0 for mimetype, quality in request.accept_mimetypes
+    )
+    as_problem = asked or state.settings.get(options.ERROR_FORMAT) == "problem"
+    return state.envelope.error_response(error, as_problem=as_problem, instance=request.path)
+
+
+def _refuse_unknown_path(state: ApplicationState) -> None:
+    """Answer an unknown path or method below the API ourselves: an HTML page of the application must not."""
+    failure = request.routing_exception
+    if isinstance(failure, (NotFound, MethodNotAllowed)) and state.owns(request.path):
+        raise _as_api_error(state, failure) from failure
+
+
+def _handle_http_exceptions(state: ApplicationState) -> None:
+    app = state.app
+    previous = app.error_handler_spec[None][None].get(HTTPException)
+
+    def handle(error: HTTPException) -> Any:
+        # An exception that carries a finished response, such as a redirect, is an answer and no error.
+        if error.code is None or error.response is not None:
+            return error
+        if state.owns(request.path) or (previous is None and _prefers_json()):
+            return render_error(state, _as_api_error(state, error))
+        return error if previous is None else current_app.ensure_sync(previous)(error)
+
+    app.register_error_handler(HTTPException, handle)
+
+
+def _prefers_json() -> bool:
+    accepted = request.accept_mimetypes
+    return accepted["application/json"] > accepted["text/html"]
+
+
+def _as_api_error(state: ApplicationState, error: HTTPException) -> ApiError:
+    status = error.code or 500
+    headers = {name: value for name, value in error.get_headers() if name.lower() not in ("content-type",)}
+    if isinstance(error, InternalServerError):
+        return ApiError(_unexpected(state, error), status=status, reason="unexpected_error")
+    if isinstance(error, NotFound) and request.routing_exception is not None:
+        near = _nearest_paths(state, request.path)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        return ApiError(
+            f"Nothing is at {request.path}.{hint}", status=404, reason="unknown_path", suggestions=near, headers=headers
+        )
+    if isinstance(error, MethodNotAllowed):
+        allowed = sorted(error.valid_methods or ())
+        return ApiError(
+            f"{request.method} is not allowed on {request.path}. Allowed: {', '.join(allowed)}.",
+            status=405,
+            reason="method_not_allowed",
+            details={"allowed": allowed},
+            headers=headers,
+        )
+    reason = phrase_of(status).lower().replace(" ", "_").replace("-", "_")
+    return ApiError(error.description or phrase_of(status), status=status, reason=reason, headers=headers)
+
+
+def _nearest_paths(state: ApplicationState, path: str) -> list[str]:
+    """Find collection paths whose last part is like that of an unknown path."""
+    prefix = state.registry.prefix
+    by_name = {known.removeprefix(f"{prefix}/"): known for known in state.registry.paths()}
+    wanted = path.removeprefix(f"{prefix}/").split("/")[0]
+    return [by_name[name] for name in nearest(wanted, by_name) if name != wanted]
+
+
+def _unexpected(state: ApplicationState, error: InternalServerError) -> str:
+    original = error.original_exception
+    if original is not None and (state.app.debug or state.settings.get(options.EXPOSE_EXCEPTIONS)):
+        return f"{type(original).__name__}: {original}"
+    return "Something went wrong on our side. Quote the request id when you report it."

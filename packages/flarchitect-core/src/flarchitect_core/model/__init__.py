@@ -1,0 +1,1 @@
+"""What a mapped class is: keys, columns, relationships, names and fields, read once at start-up."""

@@ -1,0 +1,563 @@
+"""Column types as clients see them: one marshmallow field per SQLAlchemy type, and the table between the two.
+
+Each field reads a JSON value (`_deserialize`, also used for the text of a filter or of a key in a URL), writes one
+(`_serialize`), and names the Python source that the dump compiler puts in place of `_serialize` (`dump_source`).
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import datetime as dt
+import decimal
+import enum
+import re
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar
+
+import marshmallow as ma
+from marshmallow import fields, validate
+from sqlalchemy import types as sqltypes
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+__all__ = ["TYPE_TABLE", "ColumnField", "field_for_python_type", "field_for_type", "text_to_value", "to_jsonable"]
+
+_INTEGER_TEXT = re.compile(r"[+-]?[0-9]{1,40}\Z")
+_NUMBER_TEXT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
+_DATETIME_TEXT = re.compile(
+    r"(?P<date>\d{4}-\d{2}-\d{2})"
+    r"([T ](?P<time>\d{2}:\d{2}(:\d{2})?)(\.(?P<fraction>\d{1,9}))?\s?(?P<zone>Z|z|[+-]\d{2}:?\d{2})?)?\Z",
+    re.ASCII,
+)
+_TIME_TEXT = re.compile(r"(?P<time>\d{2}:\d{2}(:\d{2})?)(\.(?P<fraction>\d{1,9}))?\Z", re.ASCII)
+
+
+def to_jsonable(value: object) -> object:
+    """Give the JSON form of a value of any type, judged by the value itself; text form for the unknown."""
+    if value is None or isinstance(value, (str, int, float, bool, dict, list)):
+        return value
+    if isinstance(value, enum.Enum):
+        return value.name
+    if isinstance(value, decimal.Decimal):
+        return format(value, "f")
+    if isinstance(value, (dt.datetime, dt.date, dt.time)):
+        return value.isoformat()
+    if isinstance(value, dt.timedelta):
+        return value.total_seconds()
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return base64.b64encode(value).decode("ascii")
+    if isinstance(value, (set, frozenset, tuple)):
+        return [to_jsonable(item) for item in value]
+    return str(value)
+
+
+class ColumnField(fields.Field[Any]):
+    """Base class of the fields below.
+
+    Attributes:
+        dump_source: Python expression of the JSON value, `{v}` being a value that is not `None`; `None` when the JSON
+            encoder takes the value as it is. Names in it: `to_jsonable`, `b64encode`.
+        url_source: Same for the text of a key in a URL; `None` when the value needs quoting (`key_text`).
+        is_text: Whether the literal `null` in a filter is text rather than SQL NULL (rest 3.2).
+        operators: Filter operators that make sense, empty when the type cannot be filtered.
+    """
+
+    dump_source: str | None = None
+    url_source: ClassVar[str | None] = None
+    is_text: ClassVar[bool] = False
+    operators: ClassVar[frozenset[str]] = frozenset(
+        {"eq", "ne", "neq", "lt", "le", "gt", "ge", "in", "nin", "like", "ilike"}
+    )
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
+        return None if value is None else self.to_json(value)
+
+    def to_json(self, value: Any) -> Any:
+        """Give the JSON form of a value that is not `None`; equal to what `dump_source` gives."""
+        return value
+
+
+_ORDERED = frozenset({"eq", "ne", "neq", "lt", "le", "gt", "ge", "in", "nin"})
+_EQUALITY = frozenset({"eq", "ne", "neq", "in", "nin"})
+
+
+class IntegerField(ColumnField):
+    """Whole numbers: a JSON number without fraction, or its text; booleans are refused."""
+
+    url_source = "{v}"
+    operators = _ORDERED
+    default_error_messages = {"invalid": "Not a valid integer."}
+
+    def __init__(self, *, minimum: int, maximum: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.validators.insert(0, _range(minimum, maximum))
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
+        if isinstance(value, bool):
+            raise self.make_error("invalid")
+        if isinstance(value, int):
+            return value
+        if isinstance(value, float) and value.is_integer():
+            return int(value)
+        if isinstance(value, str) and _INTEGER_TEXT.match(value):
+            return int(value)
+        raise self.make_error("invalid")
+
+
+class FloatField(ColumnField):
+    """Floating-point numbers: a JSON number or its text; NaN and Infinity are refused."""
+
+    operators = _ORDERED
+    default_error_messages = {"invalid": "Not a valid number."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> float:
+        number = _number(value)
+        if number is None:
+            raise self.make_error("invalid")
+        try:
+            result = float(number)
+        except OverflowError as error:
+            raise self.make_error("invalid") from error
+        if result in (float("inf"), float("-inf")):
+            raise self.make_error("invalid")
+        return result
+
+
+class DecimalField(ColumnField):
+    """Exact numbers, JSON strings with the column's number of decimal places (decisions 16)."""
+
+    operators = _ORDERED
+    default_error_messages = {
+        "invalid": "Not a valid number.",
+        "scale": "Must have at most {scale} decimal places.",
+        "precision": "Must have at most {digits} digits before the decimal point.",
+    }
+
+    def __init__(self, *, precision: int | None, scale: int | None, as_number: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.precision, self.scale, self.as_number = precision, scale, as_number
+        if as_number:
+            self.dump_source = "float({v})"
+        else:
+            self.dump_source = "format({v}, 'f')" if scale is None else f"format({{v}}, '.{scale}f')"
+
+    def to_json(self, value: Any) -> Any:
+        if self.as_number:
+            return float(value)
+        return format(value, "f") if self.scale is None else format(value, f".{self.scale}f")
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> decimal.Decimal:
+        number = _number(value)
+        if number is None:
+            raise self.make_error("invalid")
+        exact = decimal.Decimal(str(number))
+        # Exponents are bounded before any arithmetic: 1e9999 as digits would fill the memory.
+        if exact and abs(exact.adjusted()) > 1000:
+            raise self.make_error("invalid")
+        exponent = exact.normalize().as_tuple().exponent
+        if self.scale is not None and isinstance(exponent, int) and -exponent > self.scale:
+            raise self.make_error("scale", scale=self.scale)
+        if self.precision is not None and exact:
+            digits = self.precision - (self.scale or 0)
+            if exact.adjusted() + 1 > digits:
+                raise self.make_error("precision", digits=digits)
+        return exact
+
+
+class BooleanField(ColumnField):
+    """Truth values: a JSON boolean, 0 or 1, or one of the usual words."""
+
+    operators = _EQUALITY
+    default_error_messages = {"invalid": "Not a valid boolean."}
+    _words: ClassVar[Mapping[object, bool]] = {
+        **dict.fromkeys(("true", "t", "yes", "y", "on", "1"), True),
+        **dict.fromkeys(("false", "f", "no", "n", "off", "0"), False),
+    }
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, (str, int)) and str(value).lower() in self._words:
+            return self._words[str(value).lower()]
+        raise self.make_error("invalid")
+
+
+class StringField(ColumnField):
+    """Text, checked against the column's length."""
+
+    is_text = True
+    default_error_messages = {"invalid": "Not a valid string."}
+
+    def __init__(self, *, length: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if length is not None:
+            self.validators.insert(0, validate.Length(max=length))
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        return value
+
+
+class DateField(ColumnField):
+    """Dates as `YYYY-MM-DD`."""
+
+    operators = _ORDERED
+    default_error_messages = {"invalid": "Not a valid date."}
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> dt.date:
+        if isinstance(value, str) and re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", value):
+            try:
+                return dt.date.fromisoformat(value)
+            except ValueError as error:
+                raise self.make_error("invalid") from error
+        raise self.make_error("invalid")
+
+
+class DateTimeField(ColumnField):
+    """Points in time in ISO 8601: `T` or space, optional seconds, fraction and offset, or a bare date.
+
+    An offset is turned into UTC. A value without one is UTC for a column with a time zone, and kept as it is for a
+    column without.
+    """
+
+    operators = _ORDERED
+    default_error_messages = {"invalid": "Not a valid datetime."}
+
+    def __init__(self, *, timezone: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.timezone = timezone
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> dt.datetime:
+        match = _DATETIME_TEXT.match(value) if isinstance(value, str) else None
+        if match is None:
+            raise self.make_error("invalid")
+        zone = (match["zone"] or "").replace("z", "Z").replace("Z", "+00:00")
+        if len(zone) == 5:
+            zone = f"{zone[:3]}:{zone[3:]}"
+        text = f"{match['date']}T{match['time'] or '00:00'}"
+        try:
+            moment = dt.datetime.fromisoformat(text + zone).replace(microsecond=_microseconds(match["fraction"]))
+            if moment.tzinfo is not None:
+                moment = moment.astimezone(dt.timezone.utc)
+        except (ValueError, OverflowError) as error:
+            raise self.make_error("invalid") from error
+        if self.timezone:
+            return moment.replace(tzinfo=dt.timezone.utc)
+        return moment.replace(tzinfo=None)
+
+
+class TimeField(ColumnField):
+    """Times of day as `HH:MM[:SS[.ffffff]]`."""
+
+    operators = _ORDERED
+    dump_source = "{v}.isoformat()"
+    default_error_messages = {"invalid": "Not a valid time."}
+
+    def to_json(self, value: Any) -> Any:
+        return value.isoformat()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> dt.time:
+        match = _TIME_TEXT.match(value) if isinstance(value, str) else None
+        if match is None:
+            raise self.make_error("invalid")
+        try:
+            return dt.time.fromisoformat(match["time"]).replace(microsecond=_microseconds(match["fraction"]))
+        except ValueError as error:
+            raise self.make_error("invalid") from error
+
+
+class IntervalField(ColumnField):
+    """Lengths of time as a number of seconds."""
+
+    operators = _ORDERED
+    dump_source = "{v}.total_seconds()"
+    default_error_messages = {"invalid": "Not a valid number."}
+
+    def to_json(self, value: Any) -> Any:
+        return value.total_seconds()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> dt.timedelta:
+        number = _number(value)
+        if number is None:
+            raise self.make_error("invalid")
+        try:
+            return dt.timedelta(seconds=float(number))
+        except OverflowError as error:
+            raise self.make_error("invalid") from error
+
+
+class EnumField(ColumnField):
+    """Members of a Python enum by name; the value is accepted as well."""
+
+    operators = _EQUALITY
+    dump_source = "{v}.name"
+    default_error_messages = {"invalid": "Invalid enum value. Expected one of: {choices}."}
+
+    def __init__(self, enum_class: type[enum.Enum], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.enum_class = enum_class
+
+    def to_json(self, value: Any) -> Any:
+        return value.name
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> enum.Enum:
+        if isinstance(value, str) and value in self.enum_class.__members__:
+            return self.enum_class[value]
+        for member in self.enum_class:
+            if value == member.value or (isinstance(value, str) and value == str(member.value)):
+                return member
+        raise self.make_error("invalid", choices=list(self.enum_class.__members__))
+
+
+class ChoiceField(ColumnField):
+    """One of a few strings."""
+
+    operators = _EQUALITY
+    default_error_messages = {"invalid": "Invalid enum value. Expected one of: {choices}."}
+
+    def __init__(self, choices: list[str], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.choices = choices
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> str:
+        if isinstance(value, str) and value in self.choices:
+            return value
+        raise self.make_error("invalid", choices=self.choices)
+
+
+class UUIDField(ColumnField):
+    """UUIDs in any textual form that `uuid.UUID` takes."""
+
+    url_source = "{v}"
+    operators = _ORDERED
+    default_error_messages = {"invalid": "Not a valid UUID."}
+
+    def __init__(self, *, as_uuid: bool = True, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.as_uuid = as_uuid
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        try:
+            result = uuid.UUID(value)
+        except (ValueError, AttributeError, TypeError) as error:
+            raise self.make_error("invalid") from error
+        return result if self.as_uuid else str(result)
+
+
+class JSONField(ColumnField):
+    """Any JSON value, as it is."""
+
+    operators = frozenset()
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        return value
+
+
+class BinaryField(ColumnField):
+    """Bytes as base64 text."""
+
+    operators = frozenset()
+    dump_source = "b64encode({v}).decode('ascii')"
+    default_error_messages = {"invalid": "Not valid base64."}
+
+    def __init__(self, *, length: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if length is not None:
+            self.validators.insert(0, validate.Length(max=length))
+
+    def to_json(self, value: Any) -> Any:
+        return base64.b64encode(value).decode("ascii")
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bytes:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
+        try:
+            return base64.b64decode(value, validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise self.make_error("invalid") from error
+
+
+class ArrayField(ColumnField):
+    """Lists of one column type."""
+
+    operators = frozenset()
+    default_error_messages = {"invalid": "Not a valid list."}
+
+    def __init__(self, inner: ColumnField, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inner = inner
+        self.dump_source = None if inner.dump_source is None else f"[{_inner_source(inner)} for item in {{v}}]"
+
+    def to_json(self, value: Any) -> Any:
+        return [None if item is None else self.inner.to_json(item) for item in value]
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> list[Any]:
+        if not isinstance(value, list):
+            raise self.make_error("invalid")
+        errors: dict[str, Any] = {}
+        result: list[Any] = []
+        for position, item in enumerate(value):
+            try:
+                result.append(None if item is None else self.inner.deserialize(item))
+            except ma.ValidationError as error:
+                errors[str(position)] = error.messages
+        if errors:
+            raise ma.ValidationError(errors)
+        return result
+
+
+class TextFormField(ColumnField):
+    """A type nobody declared a field for: given in its text form, taken as text."""
+
+    operators = frozenset()
+    dump_source = "to_jsonable({v})"
+
+    def to_json(self, value: Any) -> Any:
+        return to_jsonable(value)
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        return value
+
+
+def _inner_source(inner: ColumnField) -> str:
+    return f"None if item is None else {(inner.dump_source or '{v}').format(v='item')}"
+
+
+def _range(minimum: int, maximum: int) -> validate.Range:
+    text = f"Must be greater than or equal to {minimum} and less than or equal to {maximum}."
+    return validate.Range(min=minimum, max=maximum, error=text)
+
+
+def _number(value: object) -> int | float | str | None:
+    """Give a JSON number, or the text of one; `None` for anything else, NaN and Infinity included."""
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, int):
+        return value
+    if isinstance(value, float):
+        return value if value == value and value not in (float("inf"), float("-inf")) else None
+    if isinstance(value, str) and _NUMBER_TEXT.match(value):
+        return value
+    return None
+
+
+def _microseconds(fraction: str | None) -> int:
+    return int((fraction or "0")[:6].ljust(6, "0"))
+
+
+# --- SQLAlchemy type to field ----------------------------------------------------------------------------------------
+
+_BITS: tuple[tuple[type[TypeEngine[Any]], int], ...] = (
+    (mysql.TINYINT, 8),
+    (mysql.MEDIUMINT, 24),
+    (sqltypes.SmallInteger, 16),
+    (sqltypes.BigInteger, 64),
+    (sqltypes.Integer, 32),
+)
+
+
+def _integer(type_: Any) -> ColumnField:
+    bits = next(bits for class_, bits in _BITS if isinstance(type_, class_))
+    if getattr(type_, "unsigned", False):
+        return IntegerField(minimum=0, maximum=2**bits - 1)
+    return IntegerField(minimum=-(2 ** (bits - 1)), maximum=2 ** (bits - 1) - 1)
+
+
+def _numeric(type_: Any) -> ColumnField:
+    if not type_.asdecimal:
+        return FloatField()
+    if isinstance(type_, sqltypes.Float):
+        return DecimalField(precision=None, scale=None)
+    return DecimalField(precision=type_.precision, scale=type_.scale)
+
+
+def _enum(type_: Any) -> ColumnField:
+    return EnumField(type_.enum_class) if type_.enum_class is not None else ChoiceField(list(type_.enums))
+
+
+def _array(type_: Any) -> ColumnField:
+    inner = field_for_type(type_.item_type)
+    return ArrayField(inner) if (type_.dimensions or 1) == 1 else TextFormField()
+
+
+TYPE_TABLE: dict[type[TypeEngine[Any]], Callable[[Any], ColumnField]] = {
+    sqltypes.Integer: _integer,
+    sqltypes.Float: lambda type_: _numeric(type_) if type_.asdecimal else FloatField(),
+    sqltypes.Numeric: _numeric,
+    sqltypes.Boolean: lambda type_: BooleanField(),
+    sqltypes.Enum: _enum,
+    sqltypes.String: lambda type_: StringField(length=type_.length),
+    sqltypes.DateTime: lambda type_: DateTimeField(timezone=bool(type_.timezone)),
+    sqltypes.Date: lambda type_: DateField(),
+    sqltypes.Time: lambda type_: TimeField(),
+    sqltypes.Interval: lambda type_: IntervalField(),
+    postgresql.INTERVAL: lambda type_: IntervalField(),
+    sqltypes.Uuid: lambda type_: UUIDField(as_uuid=bool(type_.as_uuid)),
+    sqltypes.JSON: lambda type_: JSONField(),
+    postgresql.HSTORE: lambda type_: JSONField(),
+    sqltypes.LargeBinary: lambda type_: BinaryField(length=type_.length),
+    sqltypes.BINARY: lambda type_: BinaryField(length=type_.length),
+    sqltypes.VARBINARY: lambda type_: BinaryField(length=type_.length),
+    sqltypes.ARRAY: _array,
+    mysql.YEAR: lambda type_: IntegerField(minimum=0, maximum=2155),
+}
+"""SQLAlchemy type to the maker of its field; the entry nearest in the type's class hierarchy is used."""
+
+
+def field_for_type(type_: TypeEngine[Any]) -> ColumnField:
+    """Make the field of a SQLAlchemy type; a `TypeDecorator` is taken as its `impl` (rest 5.2)."""
+    if isinstance(type_, TypeDecorator):
+        field = field_for_type(type_.impl_instance)
+        # What a decorator returns is its own affair, so its values are judged one by one.
+        field.dump_source = "to_jsonable({v})"
+        field.to_json = to_jsonable  # type: ignore[method-assign]
+        return field
+    for class_ in type(type_).__mro__:
+        if class_ in TYPE_TABLE:
+            return TYPE_TABLE[class_](type_)
+    return TextFormField()
+
+
+_PYTHON_TYPES: dict[type, Callable[[], ColumnField]] = {
+    bool: BooleanField,
+    int: lambda: IntegerField(minimum=-(2**63), maximum=2**63 - 1),
+    float: FloatField,
+    decimal.Decimal: lambda: DecimalField(precision=None, scale=None),
+    str: StringField,
+    dt.datetime: DateTimeField,
+    dt.date: DateField,
+    dt.time: TimeField,
+    dt.timedelta: IntervalField,
+    uuid.UUID: UUIDField,
+}
+
+
+def field_for_python_type(python_type: type | None) -> ColumnField:
+    """Make the field of a hybrid property from its return annotation; without a known one, text (rest 5.1)."""
+    if python_type is None or python_type not in _PYTHON_TYPES:
+        field = StringField()
+        field.dump_source = "to_jsonable({v})"
+        field.to_json = to_jsonable  # type: ignore[method-assign]
+        return field
+    return _PYTHON_TYPES[python_type]()
+
+
+def text_to_value(field: ColumnField, text: str) -> Any:
+    """Convert the text of a filter value or of a key in a URL.
+
+    The column's length is not checked, because a longer text simply matches no row; its number range is, because the
+    database would refuse the value.
+
+    Raises:
+        marshmallow.ValidationError: The text is no value of the column's type.
+    """
+    value = field._deserialize(text, None, None)  # noqa: SLF001 - the documented extension point of marshmallow fields
+    for validator in field.validators:
+        if isinstance(validator, validate.Range):
+            validator(value)
+    return value

@@ -1,0 +1,232 @@
+"""Facts about one mapped class, read once: its key, columns, hybrid properties and relationships."""
+
+from __future__ import annotations
+
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import NoneType, UnionType
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.hybrid import HybridExtensionType, hybrid_property
+from sqlalchemy.orm import Mapper, RelationshipDirection, RelationshipProperty
+from sqlalchemy.sql import operators
+from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnElement
+from sqlalchemy.types import TypeEngine
+
+__all__ = ["ColumnFact", "HybridFact", "ModelFacts", "RelationFact", "inspect_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFact:
+    """One mapped column or column expression.
+
+    Attributes:
+        name: Mapped attribute; it may differ from the column's name.
+        column: The table column; `None` for a `column_property` over an expression.
+        generated: The database or the mapper gives the value, so that clients need not and may not.
+        has_default: A row can be made without the value.
+    """
+
+    name: str
+    attribute: Any
+    type: TypeEngine[Any]
+    column: sa.Column[Any] | None
+    nullable: bool
+    primary_key: bool
+    generated: bool
+    has_default: bool
+    info: Mapping[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class HybridFact:
+    """One hybrid property.
+
+    Attributes:
+        attribute: SQL expression on the class; `None` when the property works on instances only.
+        python_type: Return annotation without `Optional`, `None` when there is none.
+        settable: Whether it has a setter.
+        relations: Relationships that the getter reads, so that they can be loaded with the row.
+    """
+
+    name: str
+    attribute: Any | None
+    python_type: type | None
+    settable: bool
+    relations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RelationFact:
+    """One relationship.
+
+    Attributes:
+        local_names: Attributes of this model whose values lead to the target, when `is_direct`.
+        remote_names: Attributes of the target that hold these values, in the same order.
+        is_direct: The join is nothing but equality of `local_names` and `remote_names`.
+        inverse_name: The relationship on the target that leads back, if declared.
+    """
+
+    name: str
+    target: type
+    uselist: bool
+    direction: RelationshipDirection
+    viewonly: bool
+    is_direct: bool
+    local_names: tuple[str, ...]
+    remote_names: tuple[str, ...]
+    inverse_name: str | None
+    order_by: tuple[ColumnElement[Any], ...]
+    info: Mapping[Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """What a mapped class is. Columns, hybrids and relations are in the mapper's order."""
+
+    model: type
+    mapper: Mapper[Any]
+    columns: tuple[ColumnFact, ...]
+    hybrids: tuple[HybridFact, ...]
+    relations: tuple[RelationFact, ...]
+    key: tuple[ColumnFact, ...]
+
+
+def inspect_model(model: type) -> ModelFacts:
+    """Read a mapped class; its registry must be configured."""
+    mapper: Mapper[Any] = sa.inspect(model)
+    columns = tuple(_column(mapper, attribute) for attribute in mapper.column_attrs)
+    by_column = {id(fact.column): fact for fact in columns if fact.column is not None}
+    key = tuple(_key_fact(mapper, by_column, column) for column in mapper.primary_key)
+    hybrids = tuple(
+        _hybrid(mapper, name, descriptor)
+        for name, descriptor in mapper.all_orm_descriptors.items()
+        if descriptor.extension_type is HybridExtensionType.HYBRID_PROPERTY
+    )
+    relations = tuple(_relation(mapper, relationship) for relationship in mapper.relationships)
+    return ModelFacts(model, mapper, columns, hybrids, relations, key)
+
+
+def _key_fact(mapper: Mapper[Any], by_column: Mapping[int, ColumnFact], column: Any) -> ColumnFact:
+    if id(column) in by_column:
+        return by_column[id(column)]
+    # With joined inheritance the attribute's first column is the child's, the mapper's key the parent's.
+    name = mapper.get_property_by_column(column).key
+    return next(fact for fact in by_column.values() if fact.name == name)
+
+
+def _column(mapper: Mapper[Any], attribute: Any) -> ColumnFact:
+    expression = attribute.expression
+    column = attribute.columns[0] if isinstance(attribute.columns[0], sa.Column) else None
+    if column is None:
+        return ColumnFact(
+            attribute.key, getattr(mapper.class_, attribute.key), expression.type, None, True, False, True, True, {}
+        )
+    primary_key = any(part in mapper.primary_key for part in attribute.columns)
+    generated = _is_generated(mapper, attribute.columns, column, primary_key)
+    return ColumnFact(
+        name=attribute.key,
+        attribute=getattr(mapper.class_, attribute.key),
+        type=column.type,
+        column=column,
+        nullable=bool(column.nullable),
+        primary_key=primary_key,
+        generated=generated,
+        has_default=generated or column.default is not None or column.server_default is not None,
+        info=column.info,
+    )
+
+
+def _is_generated(mapper: Mapper[Any], columns: Any, column: sa.Column[Any], primary_key: bool) -> bool:
+    if column.computed is not None or (column.identity is not None and column.identity.always):
+        return True
+    if any(part is mapper.version_id_col or part is mapper.polymorphic_on for part in columns):
+        return True
+    if not primary_key:
+        return False
+    given = column.default is not None or column.server_default is not None or column.identity is not None
+    table = column.table
+    automatic = isinstance(table, sa.Table) and table.autoincrement_column is column and not column.foreign_keys
+    inherited = len(columns) > 1
+    return given or automatic or inherited
+
+
+def _hybrid(mapper: Mapper[Any], name: str, descriptor: Any) -> HybridFact:
+    prop: hybrid_property[Any] = descriptor
+    code = getattr(prop.fget, "__code__", None)
+    used = set(code.co_names) if code is not None else set()
+    return HybridFact(
+        name=name,
+        attribute=_hybrid_expression(mapper.class_, name),
+        python_type=_return_type(prop.fget),
+        settable=prop.fset is not None,
+        relations=tuple(relation.key for relation in mapper.relationships if relation.key in used),
+    )
+
+
+def _hybrid_expression(model: type, name: str) -> Any | None:
+    """Give the hybrid as SQL, or `None`: getters may do anything, so any failure means "works on instances only"."""
+    try:
+        attribute = getattr(model, name)
+        sa.select(attribute).compile()
+    except Exception:  # noqa: BLE001 - the getter is the application's code, written for instances
+        return None
+    return attribute
+
+
+def _return_type(getter: Any) -> type | None:
+    try:
+        annotation = typing.get_type_hints(getter).get("return")
+    except Exception:  # noqa: BLE001 - annotations may name what is only imported for type checking
+        return None
+    if typing.get_origin(annotation) in (typing.Union, UnionType):
+        members = [member for member in typing.get_args(annotation) if member is not NoneType]
+        annotation = members[0] if len(members) == 1 else None
+    return annotation if isinstance(annotation, type) else None
+
+
+def _relation(mapper: Mapper[Any], relationship: RelationshipProperty[Any]) -> RelationFact:
+    local, remote = _direct_pairs(mapper, relationship)
+    return RelationFact(
+        name=relationship.key,
+        target=relationship.mapper.class_,
+        uselist=bool(relationship.uselist),
+        direction=relationship.direction,
+        viewonly=relationship.viewonly,
+        is_direct=bool(local),
+        local_names=local,
+        remote_names=remote,
+        inverse_name=_inverse(relationship),
+        order_by=tuple(relationship.order_by) if relationship.order_by else (),
+        info=relationship.info,
+    )
+
+
+def _direct_pairs(
+    mapper: Mapper[Any], relationship: RelationshipProperty[Any]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Give the attribute names on both sides of a plain equality join, or two empty tuples for any other join."""
+    pairs = relationship.local_remote_pairs or []
+    condition = relationship.primaryjoin
+    equalities: list[Any] = list(condition.clauses) if isinstance(condition, BooleanClauseList) else [condition]
+    plain = (
+        relationship.secondary is None
+        and len(equalities) == len(pairs)
+        and all(isinstance(part, BinaryExpression) and part.operator is operators.eq for part in equalities)
+        and not (isinstance(condition, BooleanClauseList) and condition.operator is not operators.and_)
+    )
+    if not plain:
+        return (), ()
+    try:
+        local = tuple(mapper.get_property_by_column(ours).key for ours, _ in pairs)
+        remote = tuple(relationship.mapper.get_property_by_column(theirs).key for _, theirs in pairs)
+    except sa.orm.exc.UnmappedColumnError:
+        return (), ()
+    return local, remote
+
+
+def _inverse(relationship: RelationshipProperty[Any]) -> str | None:
+    names = sorted(other.key for other in relationship._reverse_property)  # noqa: SLF001 - no public accessor
+    return names[0] if names else relationship.back_populates

@@ -1,0 +1,322 @@
+"""The resources of one application: which models are published, and what clients call their parts."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import configure_mappers
+from sqlalchemy.types import Boolean, Date, DateTime, Integer, Interval, Time, TypeDecorator, Uuid
+
+from flarchitect_core import options
+from flarchitect_core.model.fields import (
+    ColumnField,
+    DecimalField,
+    TextFormField,
+    field_for_python_type,
+    field_for_type,
+)
+from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, RelationFact, inspect_model
+from flarchitect_core.model.join_tokens import join_tokens
+from flarchitect_core.model.naming import convert_case, field_name, segment_name
+from flarchitect_core.model.resource import Field, Relation, Resource
+from flarchitect_core.query.include import PlanCache
+from flarchitect_core.settings import HTTP_METHODS, Settings, is_set
+from flarchitect_core.startup import StartupReport
+
+__all__ = ["Registry", "published_models"]
+
+_WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_NEVER_SECRET = (Boolean, Date, DateTime, Time, Interval)
+
+
+def published_models(bases: Any) -> list[type]:
+    """List the mapped classes below the bases that have a `Meta`, own or inherited, in the order of definition."""
+    found: dict[type, None] = {}
+    for base in bases if isinstance(bases, (list, tuple)) else [bases]:
+        for model in _descendants(base):
+            if hasattr(model, "Meta") and sa.inspect(model, raiseerr=False) is not None:
+                found[model] = None
+    return list(found)
+
+
+def _descendants(base: type) -> Iterator[type]:
+    yield base
+    children: list[type] = base.__subclasses__()
+    for child in children:
+        yield from _descendants(child)
+
+
+class Registry:
+    """The published resources, built once at start-up and read-only afterwards.
+
+    Naming mistakes (two models on one URL, two columns under one name) are added to the report.
+    """
+
+    def __init__(self, models: Sequence[type], settings: Settings, report: StartupReport) -> None:
+        self._settings = settings
+        self._report = report
+        self._resources: dict[type, Resource] = {}
+        self._by_path: dict[str, Resource] = {}
+        configure_mappers()
+        for model in models:
+            self._add(model)
+        for resource in self:
+            self._add_relations(resource)
+        self._tell_hidden()
+
+    def __iter__(self) -> Iterator[Resource]:
+        return iter(self._resources.values())
+
+    def __len__(self) -> int:
+        return len(self._resources)
+
+    def get(self, model: type) -> Resource | None:
+        """Find the resource of a model, `None` when the model is not published."""
+        return self._resources.get(model)
+
+    def paths(self) -> list[str]:
+        """List every collection path."""
+        return list(self._by_path)
+
+    # --- resources ----------------------------------------------------------------------------------------------------
+
+    def _add(self, model: type) -> None:
+        facts = inspect_model(model)
+        segment = self._segment(model)
+        prefix = self.prefix
+        paths = self._paths(model, prefix, segment)
+        fields = self._fields(facts)
+        by_attribute = {field.attribute: field for field in fields.values()}
+        resource = Resource(
+            name=model.__name__,
+            model=model,
+            facts=facts,
+            segment=segment,
+            paths=paths,
+            canonical_path=f"{prefix}/{segment}",
+            methods=allowed_methods(self._settings, model),
+            table_names=self._table_names(model),
+            fields=fields,
+            key=tuple(by_attribute[fact.name] for fact in facts.key),
+            plans=PlanCache(),
+        )
+        for path in dict.fromkeys((*paths, resource.canonical_path)):
+            other = self._by_path.setdefault(path, resource)
+            if other is not resource:
+                self._report.problem(
+                    f"The models {_where(other.model)} and {_where(model)} both want the URL {path}. "
+                    f"Rename one, or give one of them a `Meta.endpoint_namer`."
+                )
+        self._resources[model] = resource
+
+    @property
+    def prefix(self) -> str:
+        """The URL prefix with one leading and no trailing slash; empty for the root."""
+        stripped = self._settings.get(options.PREFIX).strip("/")
+        return f"/{stripped}" if stripped else ""
+
+    def _segment(self, model: type) -> str:
+        namer = self._settings.get(options.ENDPOINT_NAMER, model=model)
+        if namer is not None:
+            return str(namer(model, None, None)).strip("/")
+        return segment_name(model.__name__, self._settings.get(options.ENDPOINT_CASE))
+
+    def _paths(self, model: type, prefix: str, segment: str) -> tuple[str, ...]:
+        canonical = str(self._settings.get(options.REGISTER_CANONICAL_ROUTES, model=model)).lower()
+        extra = self._settings.get(options.ENDPOINT, model=model) or ()
+        segments = [segment] if canonical not in ("0", "false", "no") else []
+        segments += [extra] if isinstance(extra, str) else list(extra)
+        return tuple(dict.fromkeys(f"{prefix}/{item.strip('/')}" for item in segments))
+
+    def _table_names(self, model: type) -> frozenset[str]:
+        case = self._settings.get(options.SCHEMA_CASE)
+        name = model.__name__
+        return frozenset({name, convert_case(name, case), convert_case(name, "snake")})
+
+    # --- fields -------------------------------------------------------------------------------------------------------
+
+    def _fields(self, facts: ModelFacts) -> dict[str, Field]:
+        case = self._settings.get(options.FIELD_CASE)
+        skip_underscore = self._settings.get(options.IGNORE_UNDERSCORE_ATTRIBUTES, model=facts.model)
+        key_names = {fact.name for fact in facts.key}
+        fields: dict[str, Field] = {}
+        facts_in_order: list[ColumnFact | HybridFact] = [*facts.columns, *facts.hybrids]
+        for fact in facts_in_order:
+            if fact.name.startswith("_") and skip_underscore and fact.name not in key_names:
+                continue
+            name = field_name(fact.name, case)
+            if name in fields:
+                self._report.problem(
+                    f"The columns {fields[name].attribute!r} and {fact.name!r} of {_where(facts.model)} are both "
+                    f"called {name!r} in {case} case. Rename one, or choose another API_FIELD_CASE."
+                )
+            fields[name] = self._field(facts, fact, name)
+        return fields
+
+    def _field(self, facts: ModelFacts, fact: ColumnFact | HybridFact, name: str) -> Field:
+        codec = self._codec(facts.model, fact)
+        required = isinstance(fact, ColumnFact) and not (fact.nullable or fact.has_default or fact.column is None)
+        codec.required = required
+        codec.allow_none = not isinstance(fact, ColumnFact) or fact.nullable
+        return Field(
+            name=name,
+            fact=fact,
+            codec=codec,
+            hidden_in=frozenset(method for method in HTTP_METHODS if self._is_hidden(facts.model, fact, method)),
+            locked_in=frozenset(method for method in HTTP_METHODS if self._is_locked(facts.model, fact, method)),
+            required=required,
+        )
+
+    def _codec(self, model: type, fact: ColumnFact | HybridFact) -> ColumnField:
+        if isinstance(fact, HybridFact):
+            return field_for_python_type(fact.python_type)
+        codec = field_for_type(fact.type)
+        if isinstance(codec, TextFormField):
+            self._report.notice(
+                f"{_where(model)}.{fact.name} has the type {fact.type!r}, for which no field is known; "
+                f"it is given in its text form."
+            )
+        if isinstance(codec, DecimalField) and self._settings.get(options.DECIMAL_FORMAT, model=model) == "number":
+            codec = DecimalField(precision=codec.precision, scale=codec.scale, as_number=True)
+        return codec
+
+    def _is_hidden(self, model: type, fact: ColumnFact | HybridFact, method: str) -> bool:
+        if isinstance(fact, HybridFact):
+            if not self._settings.get(options.DUMP_HYBRID_PROPERTIES, model=model, method=method):
+                return True
+        elif fact.info.get("write_only") or self._is_secret(model, fact):
+            return True
+        return self._is_listed((options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS), model, method, fact.name)
+
+    def _is_locked(self, model: type, fact: ColumnFact | HybridFact, method: str) -> bool:
+        if isinstance(fact, HybridFact):
+            locked = not fact.settable
+        elif fact.primary_key:
+            locked = fact.generated and not self._settings.get(options.ALLOW_CLIENT_PK, model=model)
+        else:
+            locked = fact.generated or bool(fact.info.get("read_only")) or fact.column is None
+        return locked or self._is_listed((options.IGNORE_FIELDS, options.IGNORE_INPUT_FIELDS), model, method, fact.name)
+
+    def _is_listed(self, lists: Iterable[Any], model: type, method: str, name: str) -> bool:
+        for option in lists:
+            value = self._settings.get(option, model=model, method=method)
+            if name == value or (not isinstance(value, str) and name in value):
+                return True
+        return False
+
+    def _is_secret(self, model: type, fact: ColumnFact) -> bool:
+        declared = fact.info.get("secret")
+        if declared is not None:
+            return bool(declared)
+        column_type = fact.type.impl_instance if isinstance(fact.type, TypeDecorator) else fact.type
+        plain_reference = bool(fact.column is not None and fact.column.foreign_keys) and isinstance(
+            column_type, (Integer, Uuid)
+        )
+        if fact.primary_key or plain_reference or isinstance(column_type, _NEVER_SECRET):
+            return False
+        patterns = self._settings.get(options.SECRET_FIELDS, model=model)
+        listed = [patterns] if isinstance(patterns, str) else patterns
+        snake = field_name(fact.name, "snake")
+        return any(fnmatch.fnmatchcase(snake, pattern) for pattern in listed)
+
+    def _tell_hidden(self) -> None:
+        hidden = [
+            f"{resource.name}.{field.attribute}"
+            for resource in self
+            for field in resource.fields.values()
+            if isinstance(field.fact, ColumnFact)
+            and field.fact.info.get("secret") is None
+            and self._is_secret(resource.model, field.fact)
+        ]
+        if hidden:
+            self._report.notice(
+                f"Never returned, because their names look like secrets (API_SECRET_FIELDS): {', '.join(hidden)}. "
+                f"Show a column with info={{'secret': False}}, or keep it hidden with info={{'secret': True}}."
+            )
+
+    # --- relations ----------------------------------------------------------------------------------------------------
+
+    def _add_relations(self, resource: Resource) -> None:
+        shown = self._settings.get(options.ADD_RELATIONS, model=resource.model)
+        case = self._settings.get(options.FIELD_CASE)
+        endpoint_case = self._settings.get(options.ENDPOINT_CASE)
+        skip_underscore = self._settings.get(options.IGNORE_UNDERSCORE_ATTRIBUTES, model=resource.model)
+        for fact in resource.facts.relations:
+            target = self._resources.get(fact.target)
+            hidden = self._is_listed(
+                (options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS), resource.model, "GET", fact.name
+            )
+            if target is None or hidden or (fact.name.startswith("_") and skip_underscore):
+                continue
+            name = field_name(fact.name, case)
+            if name in resource.fields or name in resource.relations:
+                self._report.problem(
+                    f"The relationship {fact.name!r} of {_where(resource.model)} has the same name {name!r} in {case} "
+                    f"case as another attribute. Rename one of them."
+                )
+                continue
+            tokens = join_tokens(fact.name, name, convert_case(fact.name, endpoint_case), target.segment)
+            resource.relations[name] = Relation(name, fact, resource, target, is_shown=shown, tokens=tokens)
+        if shown:
+            self._name_relation_routes(resource)
+
+    def _name_relation_routes(self, resource: Resource) -> None:
+        explicit = self._settings.resolve(options.ADD_RELATIONS, model=resource.model)[1] == "model"
+        routed = [relation for relation in resource.relations.values() if explicit or "GET" in relation.target.methods]
+        mode = self._naming_mode(resource.model)
+        wanted = [relation.target.segment for relation in routed]
+        taken: set[str] = set()
+        for relation, segment in zip(routed, wanted, strict=True):
+            by_relationship = mode == "relationship" or (mode == "auto" and wanted.count(segment) > 1)
+            if by_relationship:
+                segment = self._relationship_segment(resource.model, relation.fact)
+            elif segment in taken:
+                fallback = self._relationship_segment(resource.model, relation.fact)
+                self._report.notice(
+                    f"Two relationships of {_where(resource.model)} lead to {relation.target.name}; the relation route "
+                    f"of {relation.fact.name!r} is {resource.canonical_path}/…/{fallback}. "
+                    f"Set relation_route_naming = 'auto' or 'relationship' to name them alike."
+                )
+                segment = fallback
+            if segment in taken:
+                self._report.problem(
+                    f"Two relationships of {_where(resource.model)} both want the URL segment {segment!r}. "
+                    f"Give one of them another in Meta.relation_route_map."
+                )
+            taken.add(segment)
+            relation.segment = segment
+
+    def _naming_mode(self, model: type) -> str:
+        mode, origin = self._settings.resolve(options.RELATION_ROUTE_NAMING, model=model)
+        older = self._settings.get(options.RELATION_URL_STYLE)
+        if origin == "default" and older is not None:
+            return "relationship" if older == "relation-key" else "model"
+        return mode
+
+    def _relationship_segment(self, model: type, fact: RelationFact) -> str:
+        return self._settings.get(options.RELATION_ROUTE_MAP, model=model).get(fact.name, fact.name)
+
+
+def allowed_methods(settings: Settings, model: type) -> frozenset[str]:
+    """Decide which HTTP methods a model has (rest 2.5)."""
+    allowed, allowed_from = settings.resolve(options.ALLOWED_METHODS, model=model)
+    blocked, blocked_from = settings.resolve(options.BLOCK_METHODS, model=model)
+    allow, block = _upper(allowed), _upper(blocked)
+    methods = {method for method in HTTP_METHODS if not allow or method in allow}
+    if settings.get(options.READ_ONLY, model=model):
+        methods -= {method for method in _WRITING if method not in allow}
+    spared = allow if allowed_from == "model" and blocked_from != "model" else frozenset()
+    return frozenset(methods - {method for method in block if method not in spared})
+
+
+def _upper(value: Any) -> frozenset[str]:
+    if not is_set(value):
+        return frozenset()
+    return frozenset(item.upper() for item in ([value] if isinstance(value, str) else value))
+
+
+def _where(model: type) -> str:
+    return f"{model.__module__}.{model.__qualname__}"

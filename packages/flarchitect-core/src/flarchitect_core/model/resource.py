@@ -1,0 +1,168 @@
+"""A resource: one published model as clients see it, with the names, rights and URLs of one application."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from flarchitect_core.model.fields import ColumnField
+from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, RelationFact
+from flarchitect_core.model.keys import key_text, key_value, url_converter
+
+if TYPE_CHECKING:
+    from flarchitect_core.query.include import PlanCache
+
+__all__ = ["Field", "Relation", "Resource"]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Field:
+    """One column or hybrid property of a resource.
+
+    Attributes:
+        name: What clients call it, in `API_FIELD_CASE`.
+        fact: What it is on the model.
+        codec: Conversion to and from JSON and URL text; shared, never changed after start-up.
+        hidden_in: Methods whose answers leave it out. Hidden for GET means it cannot be filtered or sorted either.
+        locked_in: Methods whose bodies do not take it.
+        required: Whether POST and PUT need it.
+    """
+
+    name: str
+    fact: ColumnFact | HybridFact
+    codec: ColumnField
+    hidden_in: frozenset[str]
+    locked_in: frozenset[str]
+    required: bool
+
+    @property
+    def attribute(self) -> str:
+        """The mapped attribute on the model."""
+        return self.fact.name
+
+    @property
+    def nullable(self) -> bool:
+        """Whether NULL is a value of it."""
+        return not isinstance(self.fact, ColumnFact) or self.fact.nullable
+
+    @property
+    def is_queryable(self) -> bool:
+        """Whether it may stand in filters, sorts and groups: readable, and known to SQL."""
+        return "GET" not in self.hidden_in and self.fact.attribute is not None
+
+
+@dataclass(eq=False, slots=True)
+class Relation:
+    """One relationship between two published models.
+
+    Attributes:
+        name: What clients call it, in `API_FIELD_CASE`.
+        segment: Last URL segment of its relation route; empty when it has no route.
+        is_shown: Whether answers show it unasked; with `API_ADD_RELATIONS` off, only `join` brings it.
+        tokens: What a client may write in `join` for it, normalised.
+    """
+
+    name: str
+    fact: RelationFact
+    source: Resource
+    target: Resource
+    segment: str = ""
+    is_shown: bool = True
+    tokens: frozenset[str] = frozenset()
+
+    @property
+    def many(self) -> bool:
+        """Whether it leads to a list."""
+        return self.fact.uselist
+
+    def leads_back(self, origin: Relation | None) -> bool:
+        """Say whether this relation is the way back over `origin`, whose target is this relation's source."""
+        if origin is None or self.target.model is not origin.source.model:
+            return False
+        if origin.fact.inverse_name is not None:
+            return self.fact.name == origin.fact.inverse_name
+        return self.fact.is_direct and self.fact.local_names == origin.fact.remote_names
+
+
+@dataclass(eq=False, slots=True)
+class Resource:
+    """One published model.
+
+    Attributes:
+        name: Name of the model class.
+        segment: Canonical URL segment.
+        paths: Collection paths that are registered, prefix included, the one used in links first.
+        canonical_path: Collection path below which relation routes live.
+        fields: External name to field, in the mapper's order, columns before hybrids.
+        relations: External name to relation.
+        methods: HTTP methods that exist.
+        table_names: What may stand before the dot in a qualified field name.
+    """
+
+    name: str
+    model: type
+    facts: ModelFacts
+    segment: str
+    paths: tuple[str, ...]
+    canonical_path: str
+    methods: frozenset[str]
+    table_names: frozenset[str]
+    fields: dict[str, Field]
+    key: tuple[Field, ...]
+    plans: PlanCache
+    relations: dict[str, Relation] = field(default_factory=dict)
+    _by_attribute: dict[str, Field] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._by_attribute = {item.attribute: item for item in self.fields.values()}
+
+    @property
+    def link_path(self) -> str:
+        """Collection path used in links to rows."""
+        return self.paths[0] if self.paths else self.canonical_path
+
+    def field(self, name: str) -> Field | None:
+        """Find a field by external name, else by attribute name (rest 2.2)."""
+        return self.fields.get(name) or self._by_attribute.get(name)
+
+    def field_of_attribute(self, name: str) -> Field | None:
+        """Find a field by mapped attribute."""
+        return self._by_attribute.get(name)
+
+    def relation(self, name: str) -> Relation | None:
+        """Find a relation by external name, else by attribute name."""
+        if name in self.relations:
+            return self.relations[name]
+        return next((relation for relation in self.relations.values() if relation.fact.name == name), None)
+
+    def queryable_names(self) -> list[str]:
+        """List the external names that filters and sorts may use."""
+        return [item.name for item in self.fields.values() if item.is_queryable]
+
+    def variables(self) -> list[tuple[str, str]]:
+        """List `(name, converter)` of the key's path variables, in the mapper's order."""
+        return [
+            (
+                item.attribute if item.attribute.isascii() and item.attribute.isidentifier() else f"key_{position}",
+                url_converter(item.codec),
+            )
+            for position, item in enumerate(self.key, 1)
+        ]
+
+    def item_rule(self) -> str:
+        """Give the URL rule of a key, `<int(signed=True):id>`; one segment per column of a composite key."""
+        return "/".join(f"<{converter}:{name}>" for name, converter in self.variables())
+
+    def key_values(self, variables: Mapping[str, Any]) -> tuple[Any, ...] | None:
+        """Convert path variables to key values, `None` when no row can have such a key."""
+        raw = [variables[name] for name, _ in self.variables()]
+        return key_value([item.codec for item in self.key], raw)
+
+    def key_path(self, values: Sequence[Any]) -> str:
+        """Write key values as path segments."""
+        return "/".join(key_text(value) for value in values)
+
+    def key_of(self, instance: object) -> tuple[Any, ...]:
+        """Read the key of a loaded instance, in the mapper's order."""
+        return tuple(getattr(instance, item.attribute) for item in self.key)

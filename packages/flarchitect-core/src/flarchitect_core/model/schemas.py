@@ -1,0 +1,121 @@
+"""The marshmallow schema of a resource: its public description, and the check of every body."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import marshmallow as ma
+
+from flarchitect_core import options
+from flarchitect_core.http.errors import ValidationError
+from flarchitect_core.model.inspect import ColumnFact
+from flarchitect_core.suggestions import nearest
+
+if TYPE_CHECKING:
+    from flarchitect_core.model.resource import Field, Relation, Resource
+    from flarchitect_core.settings import Settings
+
+__all__ = ["AutoSchema", "BodyReader", "schema_of"]
+
+
+class AutoSchema(ma.Schema):
+    """Base class of the generated schemas: keys in the order of the model, mapped attributes as field names."""
+
+    class Meta:
+        unknown = ma.EXCLUDE
+
+    resource: ClassVar[Resource]
+
+
+def schema_of(resource: Resource, method: str) -> AutoSchema:
+    """Make the schema of what a method takes (POST, PUT, PATCH) or gives (GET) of a resource."""
+    members: dict[str, Any] = {"resource": resource}
+    for name, item in resource.fields.items():
+        if method in (item.hidden_in if method == "GET" else item.locked_in):
+            continue
+        item.codec.data_key = name
+        members[item.attribute] = item.codec
+    made: type[AutoSchema] = type(f"{resource.name}{method.title()}Schema", (AutoSchema,), members)
+    return made()
+
+
+class BodyReader:
+    """Turns the body of one method into attribute values of a model.
+
+    Keys that only answers have (a generated key, a read-only column, links of relations) are dropped, so that an
+    answer can be sent back as it is. Any other unknown key is a mistake.
+    """
+
+    def __init__(self, resource: Resource, method: str, settings: Settings) -> None:
+        self._resource = resource
+        self._method = method
+        self._partial = method == "PATCH"
+        self._schema = schema_of(resource, method)
+        self._takes_unknown = settings.get(options.UNKNOWN_FIELDS, model=resource.model) == "ignore"
+        self._accepted = {name: item for name, item in resource.fields.items() if method not in item.locked_in}
+
+    def read(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Check a body and give the attribute values to set.
+
+        Raises:
+            ValidationError: Every wrong key and value at once, by external name.
+        """
+        errors: dict[str, Any] = {}
+        suggestions: list[str] = []
+        known = {key: value for key, value in body.items() if self._sort_out(key, value, errors, suggestions)}
+        values: dict[str, Any] = {}
+        try:
+            values = self._schema.load(known, partial=self._partial)
+        except ma.ValidationError as error:
+            errors = {**_messages(error), **errors}
+        if errors:
+            failure = ValidationError(errors)
+            failure.suggestions = tuple(suggestions)
+            raise failure
+        return values
+
+    def _sort_out(self, key: str, value: Any, errors: dict[str, Any], suggestions: list[str]) -> bool:
+        """Say whether the schema takes a key; add an error when nobody does."""
+        if key in self._accepted:
+            return True
+        relation = self._resource.relations.get(key)
+        if relation is not None:
+            self._check_relation(relation, value, errors)
+        elif key not in self._resource.fields and not self._takes_unknown:
+            near = nearest(key, [*self._accepted, *self._resource.relations], limit=1)
+            errors[key] = ["Unknown field." + (f" Did you mean {near[0]!r}?" if near else "")]
+            suggestions.extend(near)
+        return False
+
+    @staticmethod
+    def _check_relation(relation: Relation, value: Any, errors: dict[str, Any]) -> None:
+        # A link, or a list of them, is what an answer shows. An object would be a nested write, which must never be
+        # lost in silence (decisions 15).
+        entries = value if isinstance(value, list) else [value]
+        if any(not (entry is None or isinstance(entry, str)) for entry in entries):
+            keys = ", ".join(relation.fact.local_names) if relation.fact.is_direct and not relation.many else ""
+            hint = f" Set {keys} instead." if keys else ""
+            errors[relation.name] = [f"Nested writes are not accepted here.{hint}"]
+
+
+def _messages(error: ma.ValidationError) -> dict[str, Any]:
+    return error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
+
+
+def default_value(item: Field) -> tuple[bool, Any]:
+    """Give what a PUT without this field sets: `(True, value)`, or `(False, None)` when the mapper decides.
+
+    A Python default is called or taken, a SQL default is given as SQL, and a nullable column without either is NULL.
+    """
+    fact = item.fact
+    if not isinstance(fact, ColumnFact) or fact.column is None:
+        return False, None
+    default, server_default = fact.column.default, fact.column.server_default
+    if default is not None:
+        written = getattr(default, "arg", None)
+        return written is not None, written(None) if default.is_callable and written is not None else written
+    if server_default is not None:
+        written = getattr(server_default, "arg", None)
+        return written is not None, item.codec.deserialize(written) if isinstance(written, str) else written
+    return fact.nullable, None

@@ -1,0 +1,216 @@
+"""Writing rows: the unit of work behind every create, replace, update and delete.
+
+One request is one transaction. The caller renders its answer inside `unit_of_work`, so that nothing can fail after
+the commit (decisions 21).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import marshmallow as ma
+import sqlalchemy as sa
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session, lazyload
+
+from flarchitect_core.http.errors import NotFoundError, ValidationError
+from flarchitect_core.model.schemas import BodyReader, default_value
+from flarchitect_core.operations.failures import write_failure
+from flarchitect_core.query.compile import key_conditions, key_parameters
+
+if TYPE_CHECKING:
+    from flarchitect_core.model.resource import Field, Resource
+    from flarchitect_core.state import ApplicationState
+
+__all__ = ["Writer", "Written", "unit_of_work"]
+
+Key = tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A row that was written but not yet committed."""
+
+    key: Key
+    created: bool
+
+
+@contextmanager
+def unit_of_work(state: ApplicationState, resource: Resource, *, deleting: bool = False) -> Iterator[Session]:
+    """Run a block as one transaction: commit at its end, or roll everything back on any failure.
+
+    Raises:
+        ApiError: What a failure of the database means for the caller.
+    """
+    session = state.database.session(resource.model)
+    try:
+        yield session
+        session.commit()
+    except (SQLAlchemyError, OverflowError) as error:
+        session.rollback()
+        raise write_failure(error, resource, deleting=deleting) from error
+    except BaseException:
+        session.rollback()
+        raise
+
+
+class Writer:
+    """Writes rows of one resource; made once at start-up."""
+
+    def __init__(self, resource: Resource, state: ApplicationState) -> None:
+        self._resource = resource
+        self._readers: dict[str, BodyReader] = {
+            method: BodyReader(resource, method, state.settings)
+            for method in ("POST", "PUT", "PATCH")
+            if method in resource.methods
+        }
+        # Relations are left alone, and what the session still holds of the row is read anew.
+        self._by_key: sa.Select[Any] = (
+            sa.select(resource.model)
+            .where(*key_conditions(resource, resource.model))
+            .options(lazyload("*"))
+            .execution_options(populate_existing=True)
+        )
+        parameters = inspect.signature(resource.model.__init__).parameters.values()  # type: ignore[misc]
+        self._takes_all = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
+        self._parameters = frozenset(parameter.name for parameter in parameters)
+
+    def create(self, session: Session, body: Mapping[str, Any]) -> Written:
+        """Add a row.
+
+        Raises:
+            ValidationError: The body does not fit.
+        """
+        values = self._readers["POST"].read(body)
+        return self._insert(session, values)
+
+    def replace(self, session: Session, key: Key | None, body: Mapping[str, Any]) -> Written:
+        """Replace a row as a whole, or create it when the client may choose its key.
+
+        Columns that the body leaves out take their defaults.
+
+        Raises:
+            NotFoundError: There is no such row, and the client may not choose keys.
+            ValidationError: The body does not fit, or carries another key than the URL.
+        """
+        key = self._require_key(key)
+        values = self._read("PUT", self._keyed(body, key), key)
+        instance = self._find(session, key)
+        if instance is None:
+            if not self._may_choose_key():
+                raise self._not_found()
+            named = {item.attribute: value for item, value in zip(self._resource.key, key, strict=True)}
+            return self._insert(session, {**values, **named})
+        return self._assign(session, instance, key, {**self._defaults(), **values})
+
+    def update(self, session: Session, key: Key | None, body: Mapping[str, Any]) -> Written:
+        """Change the columns that the body names.
+
+        Raises:
+            NotFoundError: There is no such row.
+            ValidationError: The body does not fit, or carries another key than the URL.
+        """
+        key = self._require_key(key)
+        values = self._read("PATCH", body, key)
+        instance = self._find(session, key)
+        if instance is None:
+            raise self._not_found()
+        return self._assign(session, instance, key, values)
+
+    def delete(self, session: Session, key: Key | None) -> None:
+        """Delete a row.
+
+        Raises:
+            NotFoundError: There is no such row.
+        """
+        instance = self._find(session, self._require_key(key))
+        if instance is None:
+            raise self._not_found()
+        session.delete(instance)
+        session.flush()
+
+    # --- rows ---------------------------------------------------------------------------------------------------------
+
+    def _insert(self, session: Session, values: Mapping[str, Any]) -> Written:
+        instance = self._new(values)
+        session.add(instance)
+        session.flush()
+        return Written(self._resource.key_of(instance), created=True)
+
+    def _new(self, values: Mapping[str, Any]) -> Any:
+        # A dataclass model does not take every column in its constructor; what it does not take is set afterwards.
+        taken = {name: value for name, value in values.items() if self._takes_all or name in self._parameters}
+        instance = self._resource.model(**taken)
+        for name in values.keys() - taken.keys():
+            setattr(instance, name, values[name])
+        return instance
+
+    @staticmethod
+    def _assign(session: Session, instance: object, key: Key, values: Mapping[str, Any]) -> Written:
+        for attribute, value in values.items():
+            setattr(instance, attribute, value)
+        session.flush()
+        return Written(key, created=False)
+
+    def _find(self, session: Session, key: Key) -> Any | None:
+        return session.execute(self._by_key, key_parameters(key)).scalars().first()
+
+    # --- keys ---------------------------------------------------------------------------------------------------------
+
+    def _require_key(self, key: Key | None) -> Key:
+        if key is None:
+            raise self._not_found()
+        return key
+
+    def _not_found(self) -> NotFoundError:
+        return NotFoundError(f"{self._resource.name} not found.", reason="row_not_found")
+
+    def _may_choose_key(self) -> bool:
+        return "POST" in self._resource.methods and all("POST" not in item.locked_in for item in self._resource.key)
+
+    def _keyed(self, body: Mapping[str, Any], key: Key) -> Mapping[str, Any]:
+        """Put the key of the URL into a body that leaves it out, so that it is no missing field."""
+        missing = {
+            item.name: item.codec.to_json(value)
+            for item, value in zip(self._resource.key, key, strict=True)
+            if item.name not in body
+        }
+        return {**body, **missing}
+
+    def _read(self, method: str, body: Mapping[str, Any], key: Key) -> dict[str, Any]:
+        """Read a body for the row of the URL: its key may stand in the body only as it is in the URL (rest 5.3)."""
+        errors: dict[str, Any] = {}
+        for item, value in zip(self._resource.key, key, strict=True):
+            if item.name in body and not _means(item, body[item.name], value):
+                errors[item.name] = ["The key in the body differs from the key in the URL."]
+        if errors:
+            raise ValidationError(errors)
+        values = self._readers[method].read(body)
+        for item in self._resource.key:
+            values.pop(item.attribute, None)
+        return values
+
+    def _defaults(self) -> dict[str, Any]:
+        """Give what a replacement sets for columns that its body leaves out.
+
+        Columns that clients cannot see are kept: whoever sends an answer back must not clear a password with it.
+        """
+        values: dict[str, Any] = {}
+        for item in self._resource.fields.values():
+            if item.locked_in & {"PUT"} or "GET" in item.hidden_in or item in self._resource.key:
+                continue
+            given, default = default_value(item)
+            if given:
+                values[item.attribute] = default
+        return values
+
+
+def _means(item: Field, given: Any, value: Any) -> bool:
+    try:
+        return bool(item.codec.deserialize(given) == value)
+    except ma.ValidationError:
+        return False

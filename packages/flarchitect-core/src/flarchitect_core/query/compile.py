@@ -1,0 +1,180 @@
+"""The expression tree to SQL: one select for the rows and one for their number, built once per query shape.
+
+Values are bind parameters in the column's own type, so that the statements, and SQLAlchemy's compiled cache with
+them, serve every request of the same shape, and the database can use its indices.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+from flarchitect_core.query.expressions import AnyOf, CollectionQuery, Condition, OrderKey
+
+if TYPE_CHECKING:
+    from flarchitect_core.model.resource import Relation, Resource
+    from flarchitect_core.query.include import LoadPlan
+
+__all__ = [
+    "OPERATORS",
+    "Scope",
+    "Statements",
+    "item_statement",
+    "key_conditions",
+    "key_parameters",
+    "parameters_of",
+    "statements_of",
+]
+
+_ESCAPE = "/"
+
+Operator = Callable[[Any, Any], Any]
+
+OPERATORS: Mapping[str, Operator] = {
+    "eq": lambda column, value: column == value,
+    "ne": lambda column, value: column != value,
+    "neq": lambda column, value: column != value,
+    "lt": lambda column, value: column < value,
+    "le": lambda column, value: column <= value,
+    "gt": lambda column, value: column > value,
+    "ge": lambda column, value: column >= value,
+    "in": lambda column, value: column.in_(value),
+    "nin": lambda column, value: column.not_in(value),
+    "like": lambda column, value: column.like(value, escape=_ESCAPE),
+    "ilike": lambda column, value: column.ilike(value, escape=_ESCAPE),
+}
+"""Operator name to the SQL of a column and a bind parameter."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Restricts a collection to the rows that one parent leads to."""
+
+    relation: Relation
+    parent_key: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Statements:
+    """The two selects of a collection. `rows` takes `row_limit` and `row_offset` besides the filter values."""
+
+    rows: sa.Select[Any]
+    count: sa.Select[Any]
+
+
+def statements_of(plan: LoadPlan, query: CollectionQuery, scope: Scope | None = None) -> Statements:
+    """Give the statements of a query, from those kept when its shape was asked before."""
+    shape = (
+        tuple(part.shape for part in query.where),
+        tuple(key.shape for key in query.order),
+        scope.relation.source.model if scope else None,
+        scope.relation.name if scope else None,
+    )
+    statements: Statements = plan.statements.get(shape, lambda: _build(plan, query, scope))
+    return statements
+
+
+def parameters_of(query: CollectionQuery, scope: Scope | None = None) -> dict[str, Any]:
+    """Give the values of the bind parameters that filters and scope use."""
+    parameters: dict[str, Any] = {}
+    position = 0
+    for part in query.where:
+        for condition in part.conditions if isinstance(part, AnyOf) else (part,):
+            if condition.value is not None:
+                parameters[f"value_{position}"] = _bound(condition)
+            position += 1
+    if scope is not None:
+        parameters.update(key_parameters(scope.parent_key))
+    return parameters
+
+
+def item_statement(plan: LoadPlan) -> sa.Select[Any]:
+    """Give the select of one row by key, with the parameters of `key_parameters`."""
+    resource = plan.resource
+    statement: sa.Select[Any] = plan.statements.get(
+        "item", lambda: plan.statement.where(*key_conditions(resource, resource.model))
+    )
+    return statement
+
+
+def key_parameters(key: tuple[Any, ...]) -> dict[str, Any]:
+    """Give the values of a key as bind parameters."""
+    return {f"key_{position}": value for position, value in enumerate(key)}
+
+
+def _bound(condition: Condition) -> Any:
+    if condition.operator in ("like", "ilike"):
+        text = condition.value
+        for character in (_ESCAPE, "%", "_"):
+            text = text.replace(character, _ESCAPE + character)
+        return f"%{text}%"
+    return condition.value
+
+
+def _build(plan: LoadPlan, query: CollectionQuery, scope: Scope | None) -> Statements:
+    resource = plan.resource
+    rows = plan.statement
+    count: sa.Select[Any] = sa.select(sa.func.count()).select_from(resource.model)
+    if scope is not None:
+        rows, count = _scoped(plan, scope.relation)
+    conditions = _conditions(query)
+    order: list[Any] = [_direction(key) for key in query.order]
+    named = {key.field.attribute for key in query.order}
+    order += [item.fact.attribute for item in resource.key if item.attribute not in named]
+    limit, offset = (sa.bindparam(name, type_=sa.Integer()) for name in ("row_limit", "row_offset"))
+    return Statements(
+        rows=rows.where(*conditions).order_by(*order).limit(limit).offset(offset), count=count.where(*conditions)
+    )
+
+
+def _direction(key: OrderKey) -> Any:
+    column: Any = key.field.fact.attribute
+    return column.desc() if key.descending else column
+
+
+def _scoped(plan: LoadPlan, relation: Relation) -> tuple[sa.Select[Any], sa.Select[Any]]:
+    parent: Any = aliased(relation.source.model)
+    way = getattr(parent, relation.fact.name)
+    is_parent = key_conditions(relation.source, parent)
+    rows = plan.statement.select_from(parent).join(way).where(*is_parent)
+    count = sa.select(sa.func.count()).select_from(parent).join(way).where(*is_parent)
+    return rows, count
+
+
+def key_conditions(resource: Resource, entity: Any) -> list[Any]:
+    """Compare the key of a mapped class, or of an alias of it, with the parameters of `key_parameters`."""
+    return [
+        getattr(entity, item.attribute) == sa.bindparam(f"key_{position}", type_=_type_of(item.fact))
+        for position, item in enumerate(resource.key)
+    ]
+
+
+def _conditions(query: CollectionQuery) -> list[Any]:
+    clauses: list[Any] = []
+    position = 0
+    for part in query.where:
+        members = part.conditions if isinstance(part, AnyOf) else (part,)
+        built = [_clause(condition, position + offset) for offset, condition in enumerate(members)]
+        position += len(members)
+        clauses.append(sa.or_(*built) if isinstance(part, AnyOf) else built[0])
+    return clauses
+
+
+def _clause(condition: Condition, position: int) -> Any:
+    column: Any = condition.field.fact.attribute
+    if condition.value is None:
+        return column.is_(None) if condition.operator == "eq" else column.is_not(None)
+    is_list = condition.operator in ("in", "nin")
+    # LIKE takes text whatever the column's own type is, an enum's for example.
+    type_ = sa.String() if condition.operator in ("like", "ilike") else _type_of(condition.field.fact, column)
+    value = sa.bindparam(f"value_{position}", type_=type_, expanding=is_list)
+    return OPERATORS[condition.operator](column, value)
+
+
+def _type_of(fact: Any, column: Any = None) -> Any:
+    declared = getattr(fact, "type", None)
+    return declared if declared is not None else column.type

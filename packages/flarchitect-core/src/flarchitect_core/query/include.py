@@ -1,0 +1,357 @@
+"""What to load for an answer: the columns of the rows, and one statement for each inlined relation.
+
+A plan depends on the models and on what the client asked to see, never on rows, so it is built once and kept. The
+number of statements of a request is the number of includes in its plan plus one (decisions 11).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from operator import itemgetter
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased, selectinload
+
+from flarchitect_core.bounded import BoundedCache
+from flarchitect_core.http.errors import QueryError
+from flarchitect_core.model.dumping import (
+    DumpFunction,
+    InlineMany,
+    InlineOne,
+    ItemLink,
+    KeyPart,
+    Output,
+    Record,
+    RelationLink,
+    Value,
+    compile_dump,
+)
+from flarchitect_core.model.inspect import HybridFact
+
+if TYPE_CHECKING:
+    from flarchitect_core.model.resource import Field, Relation, Resource
+
+__all__ = ["Executor", "Include", "LoadPlan", "PlanCache", "View", "dump_rows", "fetch_rows"]
+
+PLANS_PER_RESOURCE = 256
+SHAPES_PER_PLAN = 256
+
+Mode = Literal["url", "json", "dynamic", "hybrid"]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What an answer shows of a row.
+
+    Attributes:
+        mode: How relations are given (rest 5.4).
+        depth: Levels of relations that may be inlined.
+        fields: External names to show, `None` for all.
+        joined: Relations named in `join`, by external name.
+        relations: Whether relations are shown at all.
+        method: HTTP method of the request, which decides what is hidden.
+    """
+
+    mode: Mode = "url"
+    depth: int = 1
+    fields: tuple[str, ...] | None = None
+    joined: frozenset[str] = frozenset()
+    relations: bool = True
+    method: str = "GET"
+
+
+class Executor(Protocol):
+    """Runs statements for the models of one request."""
+
+    @property
+    def root(self) -> str:
+        """URL root of the request, without trailing slash, empty for most applications."""
+        ...
+
+    def inline_rows_max(self, model: type) -> int:
+        """Give `API_INLINE_ROWS_MAX` of a model."""
+        ...
+
+    def execute(self, model: type, statement: sa.Select[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
+        """Run a select in the session of a model and give all rows."""
+        ...
+
+
+@dataclass(eq=False, slots=True)
+class LoadPlan:
+    """How to read and dump the rows of one resource for one view.
+
+    Attributes:
+        statement: Select of the columns, without condition, order or limit.
+        complete: Adds what only instances know to the rows; `None` when columns are enough.
+        positions: Mapped attribute to its position in the row.
+        statements: Statements built on this plan, one for each query shape.
+    """
+
+    resource: Resource
+    statement: sa.Select[Any]
+    dump: DumpFunction
+    includes: tuple[Include, ...]
+    complete: Callable[[Sequence[Any]], Sequence[Any]] | None
+    positions: Mapping[str, int]
+    statements: BoundedCache[Any, Any] = field(default_factory=lambda: BoundedCache(SHAPES_PER_PLAN))
+
+
+@dataclass(eq=False, slots=True)
+class Include:
+    """One relation to load with the rows of a plan.
+
+    Attributes:
+        parent: Positions in the parent's row that lead to the related rows.
+        child: Positions in the related row that hold the same values.
+        statement: Select of the related rows with the parameter `keys`, and `most` for lists.
+    """
+
+    relation: Relation
+    plan: LoadPlan
+    parent: tuple[int, ...]
+    child: tuple[int, ...]
+    statement: sa.Select[Any]
+
+    def load(self, rows: Sequence[Any], executor: Executor) -> Mapping[Any, Any]:
+        """Load the related rows of all rows at once.
+
+        Returns:
+            Parent's values (a tuple when there are several) to the related record, or to the list of them.
+
+        Raises:
+            QueryError: More rows than one answer may carry.
+        """
+        parent_key, child_key = itemgetter(*self.parent), itemgetter(*self.child)
+        keys = dict.fromkeys(key for key in map(parent_key, rows) if not _has_null(key))
+        if not keys:
+            return {}
+        model = self.relation.target.model
+        parameters: dict[str, Any] = {"keys": list(keys)}
+        if self.relation.many:
+            most = executor.inline_rows_max(model)
+            parameters["most"] = most + 1
+        related = fetch_rows(self.plan, executor, self.statement, parameters)
+        if self.relation.many and len(related) > most:
+            raise self._too_many(most)
+        records = dump_rows(self.plan, related, executor)
+        if not self.relation.many:
+            return dict(zip(map(child_key, related), records, strict=True))
+        groups: dict[Any, list[Record]] = {}
+        for key, record in zip(map(child_key, related), records, strict=True):
+            groups.setdefault(key, []).append(record)
+        return groups
+
+    def _too_many(self, most: int) -> QueryError:
+        relation = self.relation
+        return QueryError(
+            f"The relation {relation.name!r} would add more than {most} rows to this answer. Ask for fewer rows with "
+            f"`limit`, or follow the link of each row: it is paged.",
+            reason="too_many_related_rows",
+            details={"relation": relation.name, "maximum": most},
+        )
+
+
+def _has_null(key: Any) -> bool:
+    return key is None or (isinstance(key, tuple) and None in key)
+
+
+def fetch_rows(
+    plan: LoadPlan, executor: Executor, statement: sa.Select[Any], parameters: Mapping[str, Any]
+) -> Sequence[Any]:
+    """Run a statement built on a plan and give its complete rows."""
+    rows = executor.execute(plan.resource.model, statement, parameters)
+    return rows if plan.complete is None else plan.complete(rows)
+
+
+def dump_rows(plan: LoadPlan, rows: Sequence[Any], executor: Executor) -> list[Record]:
+    """Dump rows of a plan, loading what is inlined in them."""
+    inlined = [include.load(rows, executor) for include in plan.includes]
+    return plan.dump(rows, executor.root, inlined)
+
+
+class PlanCache:
+    """The plans of one resource. Views come from clients, so the number is bounded."""
+
+    def __init__(self) -> None:
+        self._plans: BoundedCache[View, LoadPlan] = BoundedCache(PLANS_PER_RESOURCE)
+
+    def plan(self, resource: Resource, view: View) -> LoadPlan:
+        """Give the plan of a view."""
+        return self._plans.get(view, lambda: _PlanBuilder(resource, view).build())
+
+
+class _PlanBuilder:
+    """Collects the columns, outputs and includes of one plan."""
+
+    def __init__(self, resource: Resource, view: View, origin: Relation | None = None) -> None:
+        self.resource = resource
+        self.view = view
+        self.origin = origin
+        self.expressions: list[Any] = []
+        self.positions: dict[str, int] = {}
+        self.outputs: dict[str, Output] = {}
+        self.includes: list[Include] = []
+        self.instance_only: list[tuple[str, Field]] = []
+
+    def build(self) -> LoadPlan:
+        for name, item in self.resource.fields.items():
+            if self._is_wanted(name) and self.view.method not in item.hidden_in:
+                self._add_field(name, item)
+        if self.view.relations:
+            for name, relation in self.resource.relations.items():
+                if self._is_wanted(name) and (relation.is_shown or name in self.view.joined):
+                    self._add_relation(name, relation)
+        if not self.expressions:
+            self.key_positions()
+        return self._plan()
+
+    def _is_wanted(self, name: str) -> bool:
+        return self.view.fields is None or name in self.view.fields
+
+    def column(self, attribute: str) -> int:
+        """Give the position of a mapped attribute in the row, adding it when needed."""
+        if attribute not in self.positions:
+            self.positions[attribute] = self.expression(getattr(self.resource.model, attribute))
+        return self.positions[attribute]
+
+    def expression(self, expression: Any) -> int:
+        """Add a SQL expression to the row and give its position."""
+        self.expressions.append(expression)
+        return len(self.expressions) - 1
+
+    def key_positions(self) -> tuple[int, ...]:
+        """Give the positions of the primary key."""
+        return tuple(self.column(item.attribute) for item in self.resource.key)
+
+    def _add_field(self, name: str, item: Field) -> None:
+        if item.fact.attribute is None:
+            # Its position follows the last column, which is known only when all columns are.
+            self.instance_only.append((name, item))
+            self.outputs[name] = Value(-1, item.codec)
+        else:
+            self.outputs[name] = Value(self.column(item.attribute), item.codec)
+
+    # --- relations ----------------------------------------------------------------------------------------------------
+
+    def _add_relation(self, name: str, relation: Relation) -> None:
+        inline = self._is_inlined(name, relation)
+        if relation.leads_back(self.origin) and (not relation.many or not inline):
+            return
+        if inline:
+            self._inline(name, relation)
+        elif relation.many:
+            if relation.segment:
+                key = self._key_parts(self.key_positions(), self.resource)
+                self.outputs[name] = RelationLink(self.resource.canonical_path, key, relation.segment)
+        elif "GET" in relation.target.methods:
+            positions = self._target_key_positions(relation)
+            self.outputs[name] = ItemLink(relation.target.link_path, self._key_parts(positions, relation.target))
+
+    def _is_inlined(self, name: str, relation: Relation) -> bool:
+        if "GET" not in relation.target.methods:
+            return False
+        if self.view.mode == "dynamic":
+            return name in self.view.joined
+        if self.view.depth < 1:
+            return False
+        return self.view.mode == "json" or (self.view.mode == "hybrid" and not relation.many)
+
+    def _key_parts(self, positions: Sequence[int], target: Resource) -> tuple[KeyPart, ...]:
+        return tuple(KeyPart(position, item.codec) for position, item in zip(positions, target.key, strict=True))
+
+    def _target_key_positions(self, relation: Relation) -> tuple[int, ...]:
+        fact, target = relation.fact, relation.target
+        key = tuple(item.attribute for item in target.key)
+        if fact.is_direct and set(fact.remote_names) == set(key):
+            local = dict(zip(fact.remote_names, fact.local_names, strict=True))
+            return tuple(self.column(local[name]) for name in key)
+        return tuple(self.expression(_related_key(relation, name)) for name in key)
+
+    def _inline(self, name: str, relation: Relation) -> None:
+        view = replace(self.view, depth=self.view.depth - 1, fields=None, joined=frozenset(), method="GET")
+        child = _PlanBuilder(relation.target, view, relation)
+        fact = relation.fact
+        if fact.is_direct:
+            parent = tuple(self.column(attribute) for attribute in fact.local_names)
+            link = tuple(child.column(attribute) for attribute in fact.remote_names)
+            plan = child.build()
+            statement = plan.statement
+            keys = [getattr(relation.target.model, attribute) for attribute in fact.remote_names]
+        else:
+            source: Any = aliased(self.resource.model)
+            keys = [getattr(source, item.attribute) for item in self.resource.key]
+            parent = self.key_positions()
+            link = tuple(child.expression(key) for key in keys)
+            plan = child.build()
+            statement = plan.statement.select_from(source).join(getattr(source, fact.name))
+        statement = statement.where(_is_one_of(keys))
+        if relation.many:
+            statement = statement.order_by(*_order(relation)).limit(sa.bindparam("most", type_=sa.Integer()))
+        slot = len(self.includes)
+        self.includes.append(Include(relation, plan, parent, link, statement))
+        self.outputs[name] = InlineMany(slot, parent) if relation.many else InlineOne(slot, parent)
+
+    # --- result -------------------------------------------------------------------------------------------------------
+
+    def _plan(self) -> LoadPlan:
+        statement = sa.select(*self.expressions)
+        complete = None
+        width = len(self.expressions)
+        if self.instance_only:
+            for offset, (name, item) in enumerate(self.instance_only):
+                self.outputs[name] = Value(width + offset, item.codec)
+            statement = statement.add_columns(self.resource.model).options(*self._instance_options())
+            complete = _completer([item.attribute for _, item in self.instance_only])
+            width += len(self.instance_only)
+        dump = compile_dump(self.outputs, width)
+        return LoadPlan(self.resource, statement, dump, tuple(self.includes), complete, dict(self.positions))
+
+    def _instance_options(self) -> list[Any]:
+        used = {
+            relation
+            for _, item in self.instance_only
+            if isinstance(item.fact, HybridFact)
+            for relation in item.fact.relations
+        }
+        return [selectinload(getattr(self.resource.model, relation)) for relation in sorted(used)]
+
+
+def _related_key(relation: Relation, attribute: str) -> Any:
+    """Give one key column of a to-one target that the row itself does not hold, as a scalar subquery."""
+    source: Any = aliased(relation.source.model)
+    target: Any = aliased(relation.target.model)
+    model = relation.source.model
+    same_row = [getattr(source, item.attribute) == getattr(model, item.attribute) for item in relation.source.key]
+    key = [getattr(target, item.attribute) for item in relation.target.key]
+    return (
+        sa.select(getattr(target, attribute))
+        .select_from(source)
+        .join(getattr(source, relation.fact.name).of_type(target))
+        .where(*same_row)
+        .order_by(*key)
+        .limit(1)
+        .correlate(model)
+        .scalar_subquery()
+    )
+
+
+def _is_one_of(columns: Sequence[Any]) -> Any:
+    keys: sa.BindParameter[Any] = sa.bindparam("keys", expanding=True)
+    return columns[0].in_(keys) if len(columns) == 1 else sa.tuple_(*columns).in_(keys)
+
+
+def _order(relation: Relation) -> list[Any]:
+    target = relation.target
+    return [*relation.fact.order_by, *(getattr(target.model, item.attribute) for item in target.key)]
+
+
+def _completer(attributes: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Make the function that replaces the instance at the end of each row by the values of its attributes."""
+
+    def complete(rows: Sequence[Any]) -> Sequence[Any]:
+        return [(*row[:-1], *(getattr(row[-1], attribute) for attribute in attributes)) for row in rows]
+
+    return complete

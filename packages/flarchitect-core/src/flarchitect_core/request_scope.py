@@ -1,0 +1,73 @@
+"""What belongs to one request: its identity, when it began, and what must be closed when it ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+from flarchitect_core.http.request_id import RequestIdentity, activate, deactivate
+
+__all__ = ["RequestScope", "begin_request", "current_request", "end_request"]
+
+
+@dataclass(slots=True)
+class RequestScope:
+    """The state of one request.
+
+    Attributes:
+        started: Value of the monotonic clock in seconds when the request arrived.
+        sessions: Sessions that were opened for this request, by what gave them.
+        closers: Called in reverse order when the request ends, also after an error.
+        outer: The request in which this one was made, by a test client for example.
+    """
+
+    identity: RequestIdentity
+    started: float = field(default_factory=time.perf_counter)
+    sessions: dict[Any, Any] = field(default_factory=dict)
+    closers: list[Callable[[], None]] = field(default_factory=list)
+    outer: RequestScope | None = None
+    _token: Any = None
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request arrived."""
+        return (time.perf_counter() - self.started) * 1000
+
+    def close(self) -> None:
+        """Close everything; each closer runs even when one before it failed, and the first failure is raised."""
+        failure: BaseException | None = None
+        while self.closers:
+            try:
+                self.closers.pop()()
+            except Exception as error:  # noqa: BLE001 - the others must still be closed; raised below
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+
+_scope: ContextVar[RequestScope | None] = ContextVar("flarchitect_request", default=None)
+
+
+def current_request() -> RequestScope | None:
+    """Give the state of the current request, `None` outside of one."""
+    return _scope.get()
+
+
+def begin_request(identity: RequestIdentity) -> RequestScope:
+    """Begin a request in this context."""
+    scope = RequestScope(identity, outer=_scope.get(), _token=activate(identity))
+    _scope.set(scope)
+    return scope
+
+
+def end_request() -> None:
+    """End the request of this context, if there is one, and close what it opened."""
+    scope = _scope.get()
+    if scope is not None:
+        _scope.set(scope.outer)
+        try:
+            scope.close()
+        finally:
+            deactivate(scope._token)  # noqa: SLF001 - this module owns the class

@@ -1,0 +1,259 @@
+"""Options: each declared once as data, and resolved from model `Meta`, keyword arguments, configuration or default."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, Literal, TypeVar, cast
+
+from flarchitect_core.startup import StartupReport
+from flarchitect_core.suggestions import nearest
+
+__all__ = ["HTTP_METHODS", "Expectation", "Option", "Origin", "Settings", "boolean", "choice", "function", "integer"]
+__all__ += ["anything", "class_or_classes", "mapping", "names", "text"]
+
+T = TypeVar("T")
+Origin = Literal["model", "keyword", "config", "default"]
+HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
+
+
+@dataclass(frozen=True, slots=True)
+class Expectation:
+    """What a value of an option must be: the words for people, and the test."""
+
+    words: str
+    holds: Callable[[Any], bool]
+
+
+boolean = Expectation("True or False", lambda value: isinstance(value, bool))
+text = Expectation("a string", lambda value: isinstance(value, str))
+function = Expectation("a callable", callable)
+mapping = Expectation("a dictionary", lambda value: isinstance(value, Mapping))
+anything = Expectation("any value", lambda value: True)
+names = Expectation(
+    "a string or a list of strings",
+    lambda value: (
+        isinstance(value, str)
+        or (isinstance(value, (list, tuple, set, frozenset)) and all(isinstance(item, str) for item in value))
+    ),
+)
+class_or_classes = Expectation(
+    "a class or a list of classes",
+    lambda value: (
+        isinstance(value, type) or (isinstance(value, (list, tuple)) and all(isinstance(item, type) for item in value))
+    ),
+)
+
+
+def integer(minimum: int, maximum: int | None = None) -> Expectation:
+    """Expect a whole number, bounds included."""
+    words = f"a whole number of at least {minimum}" + (f" and at most {maximum}" if maximum is not None else "")
+    return Expectation(
+        words,
+        lambda value: (
+            isinstance(value, int)
+            and not isinstance(value, bool)
+            and value >= minimum
+            and (maximum is None or value <= maximum)
+        ),
+    )
+
+
+def choice(*values: Any) -> Expectation:
+    """Expect one of a few values."""
+    return Expectation("one of " + ", ".join(repr(value) for value in values), lambda value: value in values)
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Generic[T]):
+    """One option, declared once; the reference table, the validation and the resolution read this.
+
+    Attributes:
+        name: Upper case, without `API_`.
+        default: Value when nothing is set.
+        expects: What a value must be.
+        sentence: What it does, one sentence for the reference.
+        meta: Whether the model's `Meta` may set it (lower case, without `api_`).
+        method: Whether the method forms (`API_GET_X`, `Meta.get_x`) exist.
+        config: Whether the application's configuration may set it.
+        aliases: Further configuration keys, such as the bare `FULL_AUTO`.
+        meta_aliases: Further spellings in `Meta`.
+        owner: Distribution that reads it.
+    """
+
+    name: str
+    default: T
+    expects: Expectation
+    sentence: str
+    meta: bool = False
+    method: bool = False
+    config: bool = True
+    aliases: tuple[str, ...] = ()
+    meta_aliases: tuple[str, ...] = ()
+    owner: str = "flarchitect-core"
+
+    @property
+    def key(self) -> str:
+        """The configuration key, `API_<NAME>`."""
+        return f"API_{self.name}"
+
+    def config_keys(self, method: str | None = None) -> tuple[str, ...]:
+        """List the configuration keys that can hold the value, strongest first (core 1)."""
+        if not self.config:
+            return ()
+        specific = (f"{method}_{self.name}", f"API_{method}_{self.name}") if self.method and method else ()
+        return (*specific, self.key, *self.aliases)
+
+    def meta_names(self, method: str | None = None) -> tuple[str, ...]:
+        """List the attributes of `Meta` that can hold the value, strongest first (core 1)."""
+        if not self.meta:
+            return ()
+        lower = self.name.lower()
+        specific = (f"{method.lower()}_{lower}",) if self.method and method else ()
+        return (*specific, f"api_{lower}", lower, *self.meta_aliases)
+
+
+def is_set(value: object) -> bool:
+    """Say whether a value counts as set: `None` and an empty list or dictionary fall through (core 1)."""
+    return value is not None and value != [] and value != {}
+
+
+class Settings:
+    """The options of one application and their values.
+
+    Precedence: the model's `Meta` for the method, `Meta`, keyword argument of `init_app`, configuration for the
+    method, configuration, default. Values are read when asked, so a change of `app.config` is seen at once by
+    everything that is not fixed at start-up.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], options: Iterable[Option[Any]], overrides: Mapping[str, Any] | None = None
+    ) -> None:
+        self._config = config
+        self._options: dict[str, Option[Any]] = {}
+        self._overrides: dict[str, Any] = dict(overrides or {})
+        for option in options:
+            if option.name in self._options:
+                raise RuntimeError(f"Option {option.key} is declared twice.")
+            self._options[option.name] = option
+
+    def __iter__(self) -> Iterator[Option[Any]]:
+        return iter(self._options.values())
+
+    def get(self, option: Option[T], *, model: type | None = None, method: str | None = None) -> T:
+        """Resolve one option.
+
+        Args:
+            option: The declaration.
+            model: Mapped class whose `Meta` is asked first; without it only the application is asked.
+            method: HTTP method in capitals, for the method forms.
+        """
+        return self.resolve(option, model=model, method=method)[0]
+
+    def resolve(self, option: Option[T], *, model: type | None = None, method: str | None = None) -> tuple[T, Origin]:
+        """Resolve one option together with where its value comes from."""
+        meta = getattr(model, "Meta", None) if option.meta else None
+        if meta is not None:
+            for name in option.meta_names(method):
+                value = _plain(meta, name)
+                if is_set(value):
+                    return cast("T", value), "model"
+        if option.name in self._overrides:
+            return cast("T", self._overrides[option.name]), "keyword"
+        for key in option.config_keys(method):
+            value = self._config.get(key)
+            if is_set(value):
+                return cast("T", value), "config"
+        return option.default, "default"
+
+    def check(self, report: StartupReport, models: Iterable[type] = ()) -> None:
+        """Report every key that is unknown and every value that is not what its option expects."""
+        self._check_config(report)
+        for model in models:
+            self._check_meta(report, model)
+
+    def _check_config(self, report: StartupReport) -> None:
+        known = {
+            key: option for option in self for method in (None, *HTTP_METHODS) for key in option.config_keys(method)
+        }
+        for key, value in self._config.items():
+            option = known.get(key)
+            if option is not None:
+                _check_value(report, f"The configuration key {key}", option, value)
+            elif key.startswith("API_"):
+                self._unknown(report, key, known)
+        for name, value in self._overrides.items():
+            _check_value(report, f"The keyword argument {name.lower()}", self._options[name], value)
+
+    def _unknown(self, report: StartupReport, key: str, known: Iterable[str]) -> None:
+        distribution = owner_of(key)
+        if distribution is not None and distribution not in {option.owner for option in self}:
+            report.problem(
+                f"The configuration key {key} belongs to {distribution}, which is not installed. "
+                f"Install it with `pip install {distribution}`, or remove the key."
+            )
+            return
+        near = nearest(key, known, limit=1)
+        strict = self._config.get("API_CONFIG_STRICT", False)
+        hint = f" Did you mean {near[0]}?" if near else ""
+        (report.problem if near or strict else report.notice)(f"{key} is not an option.{hint}")
+
+    def _check_meta(self, report: StartupReport, model: type) -> None:
+        known = {
+            name: option for option in self for method in (None, *HTTP_METHODS) for name in option.meta_names(method)
+        }
+        for name in meta_attributes(model):
+            where = f"{model.__name__}.Meta.{name}"
+            option = known.get(name)
+            if option is not None:
+                _check_value(report, where, option, _plain(model.Meta, name))  # type: ignore[attr-defined]
+                continue
+            near = nearest(name, known, limit=1)
+            strict = self._config.get("API_CONFIG_STRICT", False)
+            hint = f' Did you mean "{near[0]}"?' if near else ""
+            (report.problem if near or strict else report.notice)(f"{where} is not an option.{hint}")
+
+
+def meta_attributes(model: type) -> list[str]:
+    """List the attributes that a model's `Meta` defines, inherited ones included, without dunder names."""
+    meta = getattr(model, "Meta", None)
+    return [] if meta is None else [name for name in dir(meta) if not name.startswith("__")]
+
+
+def _plain(meta: type, name: str) -> Any:
+    # A function stored on Meta is called without `self` (rest 7.2); attribute access on the class gives it unbound.
+    return getattr(meta, name, None)
+
+
+def _check_value(report: StartupReport, where: str, option: Option[Any], value: object) -> None:
+    if is_set(value) and not option.expects.holds(value):
+        report.problem(f"{where} must be {option.expects.words}; it is {value!r}.")
+
+
+# Keys of parts that may be absent. Setting one of them must never be without effect (conventions 1.5).
+_FOREIGN_KEYS: Mapping[str, tuple[str, ...]] = {
+    "flarchitect-auth": (
+        "API_AUTHENTICATE",
+        "API_AUTH_",
+        "API_JWT_",
+        "API_ROLE",
+        "API_USER_",
+        "API_CREDENTIAL_",
+        "API_KEY_AUTH_",
+        "API_CUSTOM_AUTH",
+        "API_ACCESS_POLICY",
+        "API_TENANT_",
+    ),
+    "flarchitect-docs": ("API_CREATE_DOCS", "API_DOCS_", "API_DOCUMENTATION_", "API_SPEC_", "API_SCHEMA_DISCOVERY_"),
+    "flarchitect-graphql": ("API_GRAPHQL_",),
+    "flarchitect-ws": ("API_ENABLE_WEBSOCKETS", "API_WEBSOCKET_"),
+    "flarchitect-mcp": ("API_MCP_",),
+}
+
+
+def owner_of(key: str) -> str | None:
+    """Name the distribution whose options begin like `key`, `None` when no part claims it."""
+    for distribution, prefixes in _FOREIGN_KEYS.items():
+        if key.startswith(prefixes):
+            return distribution
+    return None

@@ -1,0 +1,27 @@
+"""Did you mean: the valid names nearest to a misspelt one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+__all__ = ["nearest"]
+
+# Comparing is quadratic in the length and the name may come from a client: nobody mistypes a name this long.
+_MAX_LENGTH = 80
+_MIN_SIMILARITY = 0.6
+
+
+def nearest(name: str, candidates: Iterable[str], *, limit: int = 3) -> list[str]:
+    """List the candidates that look like a name, best first, at most `limit`; upper and lower case do not matter.
+
+    Returns:
+        Candidates as they are written, each once. Empty when none is near, or when the name is too long to be a typo.
+    """
+    if not name or limit < 1 or len(name) > _MAX_LENGTH:
+        return []
+    spellings: dict[str, list[str]] = {}
+    for candidate in dict.fromkeys(candidates):
+        spellings.setdefault(candidate.casefold(), []).append(candidate)
+    close = get_close_matches(name.casefold(), spellings, n=limit, cutoff=_MIN_SIMILARITY)
+    return [candidate for folded in close for candidate in spellings[folded]][:limit]
