@@ -1,0 +1,1 @@
+"""REST routes generated from SQLAlchemy models."""
