@@ -38,8 +38,8 @@ _PLURALS: Mapping[str, str] = {
 }
 _IRREGULAR_PLURALS = frozenset(_PLURALS.values())
 
-# Attribute names that SQLAlchemy keeps for itself on every declarative class.
-_RESERVED_BY_SQLALCHEMY = frozenset({"metadata", "registry"})
+# Attribute names that SQLAlchemy keeps for itself on every declarative class, or in its constructor.
+_RESERVED_BY_SQLALCHEMY = frozenset({"metadata", "registry", "self"})
 
 _CASES: Mapping[str, Callable[[Sequence[str]], str]] = {
     "camel": lambda words: words[0].lower() + "".join(map(str.capitalize, words[1:])),
@@ -104,7 +104,7 @@ def field_name(attribute: str, case: str) -> str:
     A case style only moves word borders that `_` or capitals mark: digits stay with the letters before them, so that
     `line1` is `line1` in snake and camel, `address2_line` is `address2Line`, and `user_id_2` is `userId2`. Leading and
     trailing underscores stay (`_note`), except the one that Python needs after a keyword, and SQLAlchemy after
-    `metadata` and `registry`: `class_` is `class`.
+    `metadata`, `registry` and `self`: `class_` is `class`.
     """
     stem = attribute[:-1]
     if attribute.endswith("_") and (keyword.iskeyword(stem) or stem in _RESERVED_BY_SQLALCHEMY):
