@@ -118,6 +118,16 @@ def is_set(value: object) -> bool:
     return value is not None and value != [] and value != {}
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """Where the value of one option comes from: it is fixed, or in the first of `keys` that the configuration sets."""
+
+    keys: tuple[str, ...]
+    is_fixed: bool = False
+    value: Any = None
+    origin: Origin = "config"
+
+
 class Settings:
     """The options of one application and their values.
 
@@ -131,6 +141,7 @@ class Settings:
     ) -> None:
         self._config = config
         self._options: dict[str, Option[Any]] = {}
+        self._plans: dict[tuple[str, type | None, str | None], _Plan] = {}
         self._overrides: dict[str, Any] = dict(overrides or {})
         for option in options:
             if option.name in self._options:
@@ -148,23 +159,35 @@ class Settings:
             model: Mapped class whose `Meta` is asked first; without it only the application is asked.
             method: HTTP method in capitals, for the method forms.
         """
-        return self.resolve(option, model=model, method=method)[0]
+        plan = self._plans.get((option.name, model, method)) or self._plan(option, model, method)
+        if plan.is_fixed:
+            return cast("T", plan.value)
+        for key in plan.keys:
+            value = self._config.get(key)
+            if value or is_set(value):
+                return cast("T", value)
+        return option.default
 
     def resolve(self, option: Option[T], *, model: type | None = None, method: str | None = None) -> tuple[T, Origin]:
         """Resolve one option together with where its value comes from."""
+        plan = self._plan(option, model, method)
+        value = self.get(option, model=model, method=method)
+        if plan.is_fixed:
+            return value, plan.origin
+        return value, "config" if any(is_set(self._config.get(key)) for key in plan.keys) else "default"
+
+    def _plan(self, option: Option[Any], model: type | None, method: str | None) -> _Plan:
+        """Decide once where a value comes from: `Meta` and keyword arguments never change, configuration may."""
+        plan = _Plan(option.config_keys(method))
         meta = getattr(model, "Meta", None) if option.meta else None
-        if meta is not None:
-            for name in option.meta_names(method):
-                value = _plain(meta, name)
-                if is_set(value):
-                    return cast("T", value), "model"
-        if option.name in self._overrides:
-            return cast("T", self._overrides[option.name]), "keyword"
-        for key in option.config_keys(method):
-            value = self._config.get(key)
-            if is_set(value):
-                return cast("T", value), "config"
-        return option.default, "default"
+        values = [] if meta is None else [_plain(meta, name) for name in option.meta_names(method)]
+        given = next(((value,) for value in values if is_set(value)), None)
+        if given is not None:
+            plan = _Plan((), is_fixed=True, value=given[0], origin="model")
+        elif option.name in self._overrides:
+            plan = _Plan((), is_fixed=True, value=self._overrides[option.name], origin="keyword")
+        self._plans[option.name, model, method] = plan
+        return plan
 
     def check(self, report: StartupReport, models: Iterable[type] = ()) -> None:
         """Report every key that is unknown and every value that is not what its option expects."""

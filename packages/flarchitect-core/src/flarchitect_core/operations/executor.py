@@ -34,15 +34,21 @@ class SessionExecutor:
         """Give `API_INLINE_ROWS_MAX` of a model."""
         return self._state.settings.get(options.INLINE_ROWS_MAX, model=model)
 
-    def execute(self, model: type, statement: sa.Select[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
+    def execute(
+        self, model: type, statement: sa.Select[Any], parameters: Mapping[str, Any], *, instances: bool = False
+    ) -> Sequence[Any]:
         """Run a select and give all rows.
+
+        Args:
+            instances: Whether the select gives instances, which only a session makes.
 
         Raises:
             ApiError: What the failure means for the caller. The session is rolled back and can be used again.
         """
-        session = self._state.database.session(model)
+        database = self._state.database
+        reader = database.session(model) if instances else database.reader(model)
         try:
-            return session.execute(statement, parameters).all()
+            return reader.execute(statement, parameters).all()
         except (SQLAlchemyError, OverflowError) as error:
-            session.rollback()
+            reader.rollback()
             raise read_failure(error) from error

@@ -129,12 +129,13 @@ def _other_words(model: str, names: str) -> tuple[str, str]:
 
 
 def _code(error: Exception) -> str | int | None:
+    """Give the error number of MariaDB, which says more than the SQLSTATE beside it, or the SQLSTATE of PostgreSQL."""
     original = getattr(error, "orig", None)
-    state = getattr(original, "sqlstate", None)
-    if state is not None:
-        return str(state)
     arguments: Sequence[Any] = getattr(original, "args", ())
-    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+    if arguments and isinstance(arguments[0], int):
+        return arguments[0]
+    state = getattr(original, "sqlstate", None)
+    return None if state is None else str(state)
 
 
 def _matches(error: Exception, codes: Sequence[str | int]) -> bool:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, lazyload
 
 from flarchitect_core.http.errors import NotFoundError, ValidationError
+from flarchitect_core.model.fields import to_jsonable
 from flarchitect_core.model.schemas import BodyReader, default_value
 from flarchitect_core.operations.failures import write_failure
 from flarchitect_core.query.compile import key_conditions, key_parameters
@@ -175,7 +176,7 @@ class Writer:
     def _keyed(self, body: Mapping[str, Any], key: Key) -> Mapping[str, Any]:
         """Put the key of the URL into a body that leaves it out, so that it is no missing field."""
         missing = {
-            item.name: item.codec.to_json(value)
+            item.name: to_jsonable(value)
             for item, value in zip(self._resource.key, key, strict=True)
             if item.name not in body
         }

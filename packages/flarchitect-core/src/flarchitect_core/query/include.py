@@ -74,8 +74,10 @@ class Executor(Protocol):
         """Give `API_INLINE_ROWS_MAX` of a model."""
         ...
 
-    def execute(self, model: type, statement: sa.Select[Any], parameters: Mapping[str, Any]) -> Sequence[Any]:
-        """Run a select in the session of a model and give all rows."""
+    def execute(
+        self, model: type, statement: sa.Select[Any], parameters: Mapping[str, Any], *, instances: bool = False
+    ) -> Sequence[Any]:
+        """Run a select on the database of a model and give all rows; `instances` says whether it gives instances."""
         ...
 
 
@@ -162,8 +164,9 @@ def fetch_rows(
     plan: LoadPlan, executor: Executor, statement: sa.Select[Any], parameters: Mapping[str, Any]
 ) -> Sequence[Any]:
     """Run a statement built on a plan and give its complete rows."""
-    rows = executor.execute(plan.resource.model, statement, parameters)
-    return rows if plan.complete is None else plan.complete(rows)
+    if plan.complete is None:
+        return executor.execute(plan.resource.model, statement, parameters)
+    return plan.complete(executor.execute(plan.resource.model, statement, parameters, instances=True))
 
 
 def dump_rows(plan: LoadPlan, rows: Sequence[Any], executor: Executor) -> list[Record]:
