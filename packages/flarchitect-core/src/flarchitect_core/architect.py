@@ -107,13 +107,19 @@ class Architect:
         """Generate the routes now; for applications with `FULL_AUTO` off.
 
         Raises:
-            RuntimeError: The application is not bound.
+            RuntimeError: The application is not bound, or has its routes already.
             ConfigurationError: What the parts found wrong.
         """
         self._register(state_of(app or self.app))
 
     @staticmethod
     def _register(state: ApplicationState) -> None:
+        if state.is_registered:
+            raise AlreadyInitialisedError(
+                f"The routes of {state.app.name!r} are generated already. "
+                f"Call init_api once, and only with FULL_AUTO = False."
+            )
+        state.is_registered = True
         for part in state.parts:
             part.register(state)
         state.report.raise_if_any()
@@ -134,6 +140,8 @@ class Architect:
                     f"Set API_BASE_MODEL to the declarative base of your models, or FULL_AUTO = False."
                 )
             return []
+        if not core.BASE_MODEL.expects.holds(bases):
+            return []  # `Settings.check` reports it
         models = published_models(bases)
         if not models:
             report.problem(

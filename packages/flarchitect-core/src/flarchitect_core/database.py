@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.engine import Connection, Engine
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from flarchitect_core import options
+from flarchitect_core.drivers import install_line
+from flarchitect_core.operations.listeners import someone_listens_to_execution
 from flarchitect_core.request_scope import RequestScope, current_request
 from flarchitect_core.settings import Settings
 from flarchitect_core.startup import StartupReport
@@ -34,12 +37,15 @@ class Database:
     """The sessions of one application.
 
     A session comes, first hit wins, from the model's `Meta.session_getter`, `API_SESSION_GETTER`,
-    `API_DATABASE_URI`, Flask-SQLAlchemy, `Model.query.session`, or `Model.get_session()` (rest 1.3). One session
-    serves a whole request. When the request ends it is closed, except Flask-SQLAlchemy's, which Flask-SQLAlchemy
-    closes.
+    `API_DATABASE_URI`, Flask-SQLAlchemy, `Model.query.session`, `Model.get_session()`, or the engine in
+    `Model.metadata.bind` (rest 1.3). One session serves a whole request. When the request ends it is closed, except
+    Flask-SQLAlchemy's, which Flask-SQLAlchemy closes.
+
+    Args:
+        app: Application, `None` for code that runs outside of any.
     """
 
-    def __init__(self, app: Flask, settings: Settings) -> None:
+    def __init__(self, app: Flask | None, settings: Settings) -> None:
         self._app = app
         self._settings = settings
         self.engine: Engine | None = None
@@ -53,6 +59,7 @@ class Database:
             if self._settings.get(options.SESSION_GETTER) is not None:
                 report.problem("API_SESSION_GETTER and API_DATABASE_URI are both set. Keep one of them.")
             self._open(report, uri)
+            return
         without = [model.__name__ for model in models if self._source(model) is None]
         if without:
             report.problem(
@@ -65,19 +72,29 @@ class Database:
             self.engine = open_engine(uri, self._settings.get(options.DATABASE_ENGINE_OPTIONS))
         except (ArgumentError, NoSuchModuleError) as error:
             report.problem(f"API_DATABASE_URI is not a SQLAlchemy URL such as sqlite:///shop.db: {error}")
+        except ValueError:
+            # SQLAlchemy's words repeat the port, which is a part of the password when `@` was forgotten.
+            report.problem("API_DATABASE_URI is not a SQLAlchemy URL: what stands in place of its port is no number.")
+        except TypeError as error:
+            report.problem(f"API_DATABASE_ENGINE_OPTIONS are not what create_engine takes: {error}")
         except ModuleNotFoundError as error:
-            report.problem(f"The driver of API_DATABASE_URI is not installed. Run `pip install {error.name}`.")
+            report.problem(f"The driver of API_DATABASE_URI is not installed. Run `{install_line(str(error.name))}`.")
         else:
-            self._own = sessionmaker(self.engine)
+            # Nobody uses an instance after the commit of its request, so none is expired for a later look.
+            self._own = sessionmaker(self.engine, expire_on_commit=False)
             self._probe = self._own()
 
-    def session(self, model: type | None = None) -> Session:
+    def session(self, model: type | None = None, *, source: SessionSource | None = None) -> Session:
         """Give the session of a model for the current request; outside of one, a session the caller must close.
+
+        Args:
+            model: Mapped class.
+            source: What gives the session, when the caller knows it already.
 
         Raises:
             RuntimeError: No session can be found, or the getter gave none.
         """
-        source = self._source(model)
+        source = source or self._source(model)
         if source is None:
             raise RuntimeError(f"No database session for {model}: {_WAYS}.")
         scope = current_request()
@@ -89,28 +106,61 @@ class Database:
             session = scope.sessions[source] = _session_from(source)
             if not self._is_flask_sqlalchemy(source):
                 scope.closers.append(session.close)
+            elif not session.in_transaction():
+                # Several requests may share an application context, and with it this session: each ends what it began.
+                scope.closers.append(session.rollback)
         return session
 
-    def reader(self, model: type) -> Session | Connection:
-        """Give what reads rows of a model fastest: the session of the request, or a connection when that is as good.
+    def read(
+        self, model: type, statement: sa.Select[Any], parameters: Mapping[str, Any], *, instances: bool = False
+    ) -> Sequence[Any]:
+        """Run a select for the current request and give all rows.
 
-        A connection knows nothing of what a session holds, so it is used only on an engine of our own, before the
-        request opened a session, and while nobody listens to what sessions execute.
+        A session is as slow as what it could do, so a select of columns goes to a connection: that of the session,
+        unless the session has something to write first or somebody listens to what it executes, or, before there is
+        a session, one of our own engine.
+
+        Args:
+            instances: Whether the select gives instances, which only a session makes.
+
+        Raises:
+            SQLAlchemyError: The transaction is rolled back, and the session can be used again.
         """
-        scope = current_request()
-        own = self._own
-        if own is None or scope is None or self._source(model) is not own or own in scope.sessions:
-            return self.session(model)
-        if self._has_listeners():
-            return self.session(model)
-        connection: Connection | None = scope.sessions.get(_READING)
-        if connection is None and self.engine is not None:
-            connection = scope.sessions[_READING] = self.engine.connect()
-            scope.closers.append(connection.close)
-        return connection if connection is not None else self.session(model)
+        reader = self.session(model) if instances else self._reader(model)
+        try:
+            return reader.execute(statement, parameters).all()
+        except (SQLAlchemyError, OverflowError):
+            self._roll_back(model)
+            raise
 
-    def _has_listeners(self) -> bool:
-        return self._probe is not None and bool(self._probe.dispatch.do_orm_execute)
+    def _reader(self, model: type) -> Session | Connection:
+        connection = self._own_connection(model)
+        if connection is not None:
+            return connection
+        session = self.session(model)
+        if session.new or session.dirty or session.deleted or someone_listens_to_execution(session):
+            return session
+        return session.connection(bind_arguments={"mapper": sa.inspect(model)})
+
+    def _own_connection(self, model: type) -> Connection | None:
+        scope, own, engine = current_request(), self._own, self.engine
+        if scope is None or own is None or engine is None or own in scope.sessions or self._source(model) is not own:
+            return None
+        if self._probe is None or someone_listens_to_execution(self._probe):
+            return None
+        connection: Connection | None = scope.sessions.get(_READING)
+        if connection is None:
+            connection = scope.sessions[_READING] = engine.connect()
+            scope.closers.append(connection.close)
+        return connection
+
+    def _roll_back(self, model: type) -> None:
+        scope = current_request()
+        reading: Connection | None = scope.sessions.get(_READING) if scope is not None else None
+        if reading is not None:
+            reading.rollback()
+        else:
+            self.session(model).rollback()
 
     @staticmethod
     def _end_reading(scope: RequestScope) -> None:
@@ -120,16 +170,20 @@ class Database:
             connection.close()
 
     @contextmanager
-    def session_scope(self, model: type | None = None) -> Iterator[Session]:
-        """Give a session for a `with` block; outside of a request it is closed at the end."""
-        session = self.session(model)
+    def session_scope(self, model: type | None = None, *, source: SessionSource | None = None) -> Iterator[Session]:
+        """Give a session for a `with` block; outside of a request, one that was opened for it is closed at its end."""
+        source = source or self._source(model)
+        is_opened_here = current_request() is None and not (
+            isinstance(source, scoped_session) and source.registry.has()
+        )
+        session = self.session(model, source=source)
         try:
             yield session
         except BaseException:
             session.rollback()
             raise
         finally:
-            if current_request() is None:
+            if is_opened_here:
                 session.close()
 
     def _source(self, model: type | None) -> SessionSource | None:
@@ -138,26 +192,47 @@ class Database:
             return getter  # type: ignore[no-any-return]
         if self._own is not None:
             return self._own
-        extension = self._app.extensions.get("sqlalchemy")
-        if extension is not None:
-            return extension.session  # type: ignore[no-any-return]
-        return _legacy_source(model)
+        return self._flask_sqlalchemy() or _legacy_source(model)
+
+    def _flask_sqlalchemy(self) -> SessionSource | None:
+        extension = None if self._app is None else self._app.extensions.get("sqlalchemy")
+        return None if extension is None else extension.session
 
     def _is_flask_sqlalchemy(self, source: SessionSource) -> bool:
-        extension = self._app.extensions.get("sqlalchemy")
-        return extension is not None and source is extension.session
+        return source is self._flask_sqlalchemy()
+
+
+@dataclass(frozen=True, slots=True)
+class _QuerySession:
+    """The session of `Model.query`; equal for one model, so that a request asks it once."""
+
+    model: Any
+
+    def __call__(self) -> Session:
+        session: Session = self.model.query.session
+        return session
+
+
+@dataclass(frozen=True, slots=True)
+class _BoundSession:
+    """Opens sessions on an engine; equal for one engine, so that a request opens one."""
+
+    engine: Engine
+
+    def __call__(self) -> Session:
+        return Session(self.engine)
 
 
 def _legacy_source(model: type | None) -> SessionSource | None:
-    try:
-        query = getattr(model, "query", None)
-    except RuntimeError:
-        # Flask-SQLAlchemy's `Model.query` when it was not initialised for this application.
-        query = None
+    # The query of a Flask-SQLAlchemy model is of no use here: it was not initialised for this application.
+    query = None if hasattr(model, "__fsa__") else getattr(model, "query", None)
     if query is not None and hasattr(query, "session"):
-        return lambda: query.session
+        return _QuerySession(model)
     own = getattr(model, "get_session", None)
-    return own if callable(own) else None
+    if callable(own):
+        return own  # type: ignore[no-any-return]
+    engine = getattr(getattr(model, "metadata", None), "bind", None)
+    return _BoundSession(engine) if isinstance(engine, Engine) else None
 
 
 def _session_from(source: SessionSource) -> Session:
@@ -175,11 +250,20 @@ def _session_from(source: SessionSource) -> Session:
 def open_engine(uri: str, engine_options: dict[str, Any] | None = None) -> Engine:
     """Open an engine with what an API needs: checked connections, and foreign keys enforced on SQLite."""
     url = sa.make_url(uri)
-    defaults: dict[str, Any] = {} if url.get_backend_name() == "sqlite" else {"pool_pre_ping": True}
-    engine = sa.create_engine(url, **{**defaults, **(engine_options or {})})
+    engine = sa.create_engine(url, **{**_defaults(url), **(engine_options or {})})
     if url.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _enforce_foreign_keys)
     return engine
+
+
+def _defaults(url: sa.URL) -> dict[str, Any]:
+    if url.get_backend_name() != "sqlite":
+        return {"pool_pre_ping": True}
+    if url.database in (None, "", ":memory:"):
+        # A database in memory is its connection, so all threads take turns with one.
+        arguments = {"check_same_thread": False}
+        return {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "connect_args": arguments}
+    return {}
 
 
 def _enforce_foreign_keys(connection: Any, record: Any) -> None:

@@ -79,6 +79,7 @@ class Option(Generic[T]):
         aliases: Further configuration keys, such as the bare `FULL_AUTO`.
         meta_aliases: Further spellings in `Meta`.
         owner: Distribution that reads it.
+        topic: Heading of the reference under which it stands.
     """
 
     name: str
@@ -91,6 +92,7 @@ class Option(Generic[T]):
     aliases: tuple[str, ...] = ()
     meta_aliases: tuple[str, ...] = ()
     owner: str = "flarchitect-core"
+    topic: str = ""
 
     @property
     def key(self) -> str:
@@ -151,6 +153,14 @@ class Settings:
     def __iter__(self) -> Iterator[Option[Any]]:
         return iter(self._options.values())
 
+    def named(self, name: str) -> Option[Any] | None:
+        """Find a declared option by its name without `API_`, in any letter case."""
+        return self._options.get(name.upper())
+
+    def forget(self) -> None:
+        """Read every `Meta` anew; for code that changes one after the start."""
+        self._plans.clear()
+
     def get(self, option: Option[T], *, model: type | None = None, method: str | None = None) -> T:
         """Resolve one option.
 
@@ -192,8 +202,11 @@ class Settings:
     def check(self, report: StartupReport, models: Iterable[type] = ()) -> None:
         """Report every key that is unknown and every value that is not what its option expects."""
         self._check_config(report)
+        known = {
+            name: option for option in self for method in (None, *HTTP_METHODS) for name in option.meta_names(method)
+        }
         for model in models:
-            self._check_meta(report, model)
+            self._check_meta(report, model, known)
 
     def _check_config(self, report: StartupReport) -> None:
         known = {
@@ -216,15 +229,14 @@ class Settings:
                 f"Install it with `pip install {distribution}`, or remove the key."
             )
             return
-        near = nearest(key, known, limit=1)
+        # Without the prefix, which would make all keys look alike.
+        forms = {name.removeprefix("API_"): name for name in known}
+        near = nearest(key.removeprefix("API_"), forms, limit=1)
         strict = self._config.get("API_CONFIG_STRICT", False)
-        hint = f" Did you mean {near[0]}?" if near else ""
+        hint = f" Did you mean {forms[near[0]]}?" if near else ""
         (report.problem if near or strict else report.notice)(f"{key} is not an option.{hint}")
 
-    def _check_meta(self, report: StartupReport, model: type) -> None:
-        known = {
-            name: option for option in self for method in (None, *HTTP_METHODS) for name in option.meta_names(method)
-        }
+    def _check_meta(self, report: StartupReport, model: type, known: Mapping[str, Option[Any]]) -> None:
         for name in meta_attributes(model):
             where = f"{model.__name__}.Meta.{name}"
             option = known.get(name)

@@ -29,6 +29,7 @@ class ApplicationState:
     Attributes:
         registry: Published resources; empty until models are read.
         owned_paths: Path prefixes, without trailing slash, whose errors are given in the envelope.
+        is_registered: Whether the parts have registered their routes.
     """
 
     app: Flask
@@ -40,6 +41,7 @@ class ApplicationState:
     parts: Sequence[Part]
     registry: Registry
     owned_paths: list[str] = field(default_factory=list)
+    is_registered: bool = False
 
     def owns(self, path: str) -> bool:
         """Say whether a URL path lies below the API, by whole segments: `/apidocs` is not below `/api`."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from flask import Blueprint
+from flask import Blueprint, request
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter
 
+from flarchitect_core.http.hooks import guard_blueprint
 from flarchitect_core.model.keys import CONVERTER_NAME, escape_key, unescape_key
-from flarchitect_core.model.resource import Resource
+from flarchitect_core.model.resource import Relation, Resource
 from flarchitect_core.state import ApplicationState
 from flarchitect_rest.views import RelationViews, ResourceViews
 
@@ -20,7 +21,11 @@ __all__ = ["check_routes", "register_routes"]
 
 BLUEPRINT = "api"
 
+_COLLECTION_METHODS = frozenset({"GET", "POST"})
+_ITEM_METHODS = frozenset({"GET", "PUT", "PATCH", "DELETE"})
+
 View = Callable[..., ResponseReturnValue]
+Handlers = Mapping[str, View]
 
 
 class KeyConverter(BaseConverter):
@@ -39,43 +44,65 @@ class KeyConverter(BaseConverter):
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One URL rule with one method.
+    """One URL rule.
 
     Attributes:
         rule: URL rule with the prefix.
         endpoint: Name within the blueprint, the same after every start.
+        methods: HTTP methods that exist on it.
+        relation: The relation it follows; `None` for collections and items.
     """
 
     rule: str
-    method: str
     endpoint: str
-    view: View
+    methods: frozenset[str]
+    relation: Relation | None = None
 
 
-def routes_of(resource: Resource, state: ApplicationState) -> Iterator[Route]:
+def routes_of(resource: Resource) -> Iterator[Route]:
     """Give every route of one resource: its collection and items on each of its paths, then its relations."""
-    views = ResourceViews(resource, state)
-    collection = {"GET": views.list, "POST": views.create}
-    item = {"GET": views.get, "PUT": views.replace, "PATCH": views.update, "DELETE": views.delete}
     for path in resource.paths:
-        for kind, rule, handlers in (
-            ("collection", path, collection),
-            ("item", f"{path}/{resource.item_rule()}", item),
+        for kind, rule, methods in (
+            ("collection", path, _COLLECTION_METHODS),
+            ("item", f"{path}/{resource.item_rule()}", _ITEM_METHODS),
         ):
-            for method, view in handlers.items():
-                if method in resource.methods:
-                    yield Route(rule, method, _endpoint(method, kind, path), view)
+            existing = resource.methods & methods
+            if existing:
+                yield Route(rule, _endpoint(kind, path), existing)
     for relation in resource.relations.values():
         if relation.segment:
-            path = f"{resource.canonical_path}/{resource.item_rule()}/{relation.segment}"
-            related = RelationViews(relation, state)
-            view = related.list if relation.many else related.get
-            name = _endpoint("GET", "relation", f"{resource.canonical_path}/{relation.fact.name}")
-            yield Route(path, "GET", name, view)
+            rule = f"{resource.canonical_path}/{resource.item_rule()}/{relation.segment}"
+            endpoint = _endpoint("relation", f"{resource.canonical_path}/{relation.fact.name}")
+            yield Route(rule, endpoint, frozenset({"GET"}), relation)
 
 
-def _endpoint(method: str, kind: str, path: str) -> str:
-    return f"{method.lower()}_{kind}_{re.sub(r'[./]+', '_', path.strip('/'))}"
+def _views_of(resource: Resource, state: ApplicationState) -> Callable[[Route], View]:
+    """Make the views of one resource, and the function that finds the view of each of its routes."""
+    views = ResourceViews(resource, state)
+    on_collection: Handlers = {"GET": views.list, "POST": views.create}
+    on_item: Handlers = {"GET": views.get, "PUT": views.replace, "PATCH": views.update, "DELETE": views.delete}
+
+    def view_of(route: Route) -> View:
+        if route.relation is not None:
+            related = RelationViews(route.relation, state)
+            return related.list if route.relation.many else related.get
+        return _by_method(on_collection if route.rule in resource.paths else on_item)
+
+    return view_of
+
+
+def _by_method(handlers: Handlers) -> View:
+    def view(**variables: Any) -> ResponseReturnValue:
+        # HEAD is GET; the server leaves the body out.
+        method = request.method
+        return handlers["GET" if method == "HEAD" else method](**variables)
+
+    return view
+
+
+def _endpoint(kind: str, path: str) -> str:
+    # Flask refuses dots, which separate blueprints; the rest of the path stays, so that no two names are equal.
+    return f"{kind}{path.replace('.', '%2E')}"
 
 
 def check_routes(state: ApplicationState) -> None:
@@ -90,13 +117,14 @@ def check_routes(state: ApplicationState) -> None:
         for method in rule.methods or ()
     }
     for resource in state.registry:
-        for route in routes_of(resource, state):
-            endpoint = taken.get((_shape(route.rule), route.method))
-            if endpoint is not None:
-                state.report.problem(
-                    f"{route.method} {route.rule} of {resource.name} is already the route of {endpoint!r}. Change one "
-                    f"of them, or set {resource.name}.Meta.register_canonical_routes = False to keep your own."
-                )
+        for route in routes_of(resource):
+            for method in sorted(route.methods):
+                endpoint = taken.get((_shape(route.rule), method))
+                if endpoint is not None:
+                    state.report.problem(
+                        f"{method} {route.rule} of {resource.name} is already the route of {endpoint!r}. Change one "
+                        f"of them, or set {resource.name}.Meta.register_canonical_routes = False to keep your own."
+                    )
 
 
 def _shape(rule: str) -> str:
@@ -109,10 +137,12 @@ def register_routes(state: ApplicationState) -> None:
     prefix = state.registry.prefix
     state.app.url_map.converters.setdefault(CONVERTER_NAME, KeyConverter)
     blueprint = Blueprint(BLUEPRINT, "flarchitect_rest", url_prefix=prefix or None)
+    guard_blueprint(blueprint, state)
     for resource in state.registry:
-        for route in routes_of(resource, state):
+        view_of = _views_of(resource, state)
+        for route in routes_of(resource):
             blueprint.add_url_rule(
-                route.rule[len(prefix) :], endpoint=route.endpoint, view_func=route.view, methods=[route.method]
+                route.rule[len(prefix) :], route.endpoint, view_of(route), methods=sorted(route.methods)
             )
     state.app.register_blueprint(blueprint)
     state.owned_paths.append(prefix)

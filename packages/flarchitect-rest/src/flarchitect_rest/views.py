@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, quote
 
 from flask import Response, request
 
@@ -24,6 +24,8 @@ from flarchitect_core.state import ApplicationState
 __all__ = ["RelationViews", "ResourceViews"]
 
 _PARAMETERS_MAX = 500
+# What a path may hold as it is (RFC 3986, 3.3).
+_PATH_SAFE = "/:@!$&'()*+,;=~"
 
 Parameters = list[tuple[str, str]]
 
@@ -34,7 +36,9 @@ def _parameters() -> Parameters:
     if not raw:
         return []
     try:
-        return parse_qsl(raw.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=_PARAMETERS_MAX)
+        return parse_qsl(raw.decode(), keep_blank_values=True, max_num_fields=_PARAMETERS_MAX, errors="strict")
+    except UnicodeDecodeError as error:
+        raise QueryError("The query is not UTF-8, percent-encoded.", reason="invalid_text") from error
     except ValueError as error:
         raise QueryError(f"More than {_PARAMETERS_MAX} query parameters.", reason="too_many_parameters") from error
 
@@ -63,7 +67,9 @@ class _Views:
     def _links(parameters: Parameters, query: CollectionQuery, total: int) -> tuple[str | None, str | None]:
         if query.page == 1 and total <= query.limit:
             return None, None
-        return page_links(request.base_url, parameters, query, total)
+        # `request.base_url` is an IRI and has to be turned back: that costs more than the rest of the links.
+        url = f"{request.scheme}://{request.host}{quote(request.root_path + request.path, safe=_PATH_SAFE)}"
+        return page_links(url, parameters, query, total)
 
 
 class ResourceViews(_Views):

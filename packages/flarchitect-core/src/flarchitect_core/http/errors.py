@@ -58,6 +58,8 @@ _ERROR_CODES: Mapping[int, str] = {
     503: "service_unavailable",
 }
 
+_MESSAGE_MAX = 1000
+
 Fields = Mapping[str, Any]
 """Field name to its list of messages; nested objects and list positions nest further mappings."""
 
@@ -125,8 +127,9 @@ class ApiError(FlarchitectError):
         details: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        # Messages repeat what the client sent, which may be a whole header's worth of it.
+        self.message = message if len(message) <= _MESSAGE_MAX else f"{message[:_MESSAGE_MAX]}…"
+        super().__init__(self.message)
         self.reason = reason
         self.status = status if status is not None else type(self).status
         self.fields = fields

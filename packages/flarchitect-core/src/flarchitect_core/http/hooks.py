@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Response, current_app, request
+from flask import Blueprint, Response, current_app, got_request_exception, request
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from flarchitect_core import options
-from flarchitect_core.http.errors import ApiError, phrase_of
-from flarchitect_core.http.logs import AppLog, configure
+from flarchitect_core.http.errors import ApiError, error_code, phrase_of
+from flarchitect_core.http.exceptions import CustomHTTPException
+from flarchitect_core.http.logs import AppLog, configure, one_line
 from flarchitect_core.http.request_id import identify
 from flarchitect_core.request_scope import begin_request, current_request, end_request
-from flarchitect_core.state import ApplicationState
+from flarchitect_core.resolution import forget_request_lookups
+from flarchitect_core.state import ApplicationState, state_of
 from flarchitect_core.suggestions import nearest
 
-__all__ = ["install_hooks", "render_error"]
+__all__ = ["guard_blueprint", "handle_http_exception", "install_hooks", "render_error"]
 
 
 def install_hooks(state: ApplicationState) -> None:
@@ -37,6 +39,8 @@ def install_hooks(state: ApplicationState) -> None:
 
     def begin() -> None:
         begin_request(identify(request.headers, header))
+        # Requests that a test client makes within one application context share its `g`.
+        forget_request_lookups()
         _refuse_unknown_path(state)
 
     def finish(response: Response) -> Response:
@@ -55,6 +59,35 @@ def install_hooks(state: ApplicationState) -> None:
     app.teardown_request_funcs.setdefault(None, []).insert(0, end)
     app.register_error_handler(ApiError, lambda error: render_error(state, error))
     _handle_http_exceptions(state)
+    _log_failures(state, log)
+
+
+def guard_blueprint(blueprint: Blueprint, state: ApplicationState) -> None:
+    """Answer every error in the views of a blueprint ourselves, also where the application has a handler for it."""
+
+    def handle(error: Exception) -> Any:
+        if isinstance(error, ApiError):
+            return render_error(state, error)
+        if isinstance(error, HTTPException):
+            return error if _is_answer(error) else render_error(state, _as_api_error(state, error))
+        # Raised again, the error reaches Flask's own way for what nobody foresaw: signal, log, then a 500.
+        raise error
+
+    blueprint.register_error_handler(Exception, handle)
+    blueprint.register_error_handler(InternalServerError, handle)
+
+
+def _log_failures(state: ApplicationState, log: AppLog) -> None:
+    """Write a line with the request id for every failure nobody foresaw; Flask's own line has the traceback."""
+    with_traceback = state.settings.get(options.JSON_LOGS)
+
+    def tell(app: Any, exception: BaseException, **_: Any) -> None:
+        text = f"{request.method} {request.path} failed: {type(exception).__name__}: {exception}"
+        scope = current_request()
+        extra = {"request_id": scope.identity.request_id} if scope is not None else {}
+        log.logger.error("%s", one_line(text[:2048]), exc_info=exception if with_traceback else None, extra=extra)
+
+    got_request_exception.connect(tell, state.app, weak=False)
 
 
 def _log(log: AppLog, response: Response) -> None:
@@ -92,8 +125,7 @@ def _handle_http_exceptions(state: ApplicationState) -> None:
     previous = app.error_handler_spec[None][None].get(HTTPException)
 
     def handle(error: HTTPException) -> Any:
-        # An exception that carries a finished response, such as a redirect, is an answer and no error.
-        if error.code is None or error.response is not None:
+        if _is_answer(error):
             return error
         if state.owns(request.path) or (previous is None and _prefers_json()):
             return render_error(state, _as_api_error(state, error))
@@ -102,12 +134,32 @@ def _handle_http_exceptions(state: ApplicationState) -> None:
     app.register_error_handler(HTTPException, handle)
 
 
+def handle_http_exception(error: HTTPException) -> Any:
+    """Answer the current request with an HTTP exception, for error handlers of the application.
+
+    Returns:
+        The one error shape below the API and for clients that prefer JSON, else the exception itself, of which Flask
+        makes its own page.
+    """
+    state = state_of()
+    if state.owns(request.path) or _prefers_json():
+        return render_error(state, _as_api_error(state, error))
+    return error
+
+
+def _is_answer(error: HTTPException) -> bool:
+    # An exception that carries a finished response, such as a redirect, is an answer and no error.
+    return error.code is None or error.response is not None
+
+
 def _prefers_json() -> bool:
     accepted = request.accept_mimetypes
     return accepted["application/json"] > accepted["text/html"]
 
 
 def _as_api_error(state: ApplicationState, error: HTTPException) -> ApiError:
+    if isinstance(error, CustomHTTPException):
+        return error.as_api_error()
     status = error.code or 500
     headers = {name: value for name, value in error.get_headers() if name.lower() not in ("content-type",)}
     if isinstance(error, InternalServerError):
@@ -127,8 +179,7 @@ def _as_api_error(state: ApplicationState, error: HTTPException) -> ApiError:
             details={"allowed": allowed},
             headers=headers,
         )
-    reason = phrase_of(status).lower().replace(" ", "_").replace("-", "_")
-    return ApiError(error.description or phrase_of(status), status=status, reason=reason, headers=headers)
+    return ApiError(error.description or phrase_of(status), status=status, reason=error_code(status), headers=headers)
 
 
 def _nearest_paths(state: ApplicationState, path: str) -> list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timezone
 from typing import Any, Protocol
 
 from flarchitect_core.model.fields import ColumnField, to_jsonable
@@ -82,7 +83,12 @@ class InlineMany:
 
 Output = Value | ItemLink | RelationLink | InlineOne | InlineMany
 
-_NAMESPACE: Mapping[str, Any] = {"b64encode": b64encode, "key_text": key_text, "to_jsonable": to_jsonable}
+_NAMESPACE: Mapping[str, Any] = {
+    "b64encode": b64encode,
+    "key_text": key_text,
+    "to_jsonable": to_jsonable,
+    "utc": timezone.utc,
+}
 
 
 def compile_dump(outputs: Mapping[str, Output], width: int) -> DumpFunction:

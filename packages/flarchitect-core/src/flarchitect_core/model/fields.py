@@ -58,7 +58,7 @@ class ColumnField(fields.Field[Any]):
 
     Attributes:
         dump_source: Python expression of the JSON value, `{v}` being a value that is not `None`; `None` when the JSON
-            encoder takes the value as it is. Names in it: `to_jsonable`, `b64encode`.
+            encoder takes the value as it is. Names in it: `to_jsonable`, `b64encode`, `utc`.
         url_source: Same for the text of a key in a URL; `None` when the value needs quoting (`key_text`).
         is_text: Whether the literal `null` in a filter is text rather than SQL NULL (rest 3.2).
         operators: Filter operators that make sense, empty when the type cannot be filtered.
@@ -100,7 +100,10 @@ class IntegerField(ColumnField):
         if isinstance(value, int):
             return value
         if isinstance(value, float) and value.is_integer():
-            return int(value)
+            # A long number remembers how it was written (`http.body`), which a float has rounded.
+            exact = decimal.Decimal(str(value))
+            if exact == exact.to_integral_value():
+                return int(exact)
         if isinstance(value, str) and _INTEGER_TEXT.match(value):
             return int(value)
         raise self.make_error("invalid")
@@ -158,14 +161,13 @@ class DecimalField(ColumnField):
         # Exponents are bounded before any arithmetic: 1e9999 as digits would fill the memory.
         if exact and abs(exact.adjusted()) > 1000:
             raise self.make_error("invalid")
-        exponent = exact.normalize().as_tuple().exponent
-        if self.scale is not None and isinstance(exponent, int) and -exponent > self.scale:
+        if self.scale is not None and _decimal_places(exact) > self.scale:
             raise self.make_error("scale", scale=self.scale)
         if self.precision is not None and exact:
             digits = self.precision - (self.scale or 0)
             if exact.adjusted() + 1 > digits:
                 raise self.make_error("precision", digits=digits)
-        return exact
+        return exact or decimal.Decimal(0)
 
 
 class BooleanField(ColumnField):
@@ -222,7 +224,7 @@ class DateTimeField(ColumnField):
     """Points in time in ISO 8601: `T` or space, optional seconds, fraction and offset, or a bare date.
 
     An offset is turned into UTC. A value without one is UTC for a column with a time zone, and kept as it is for a
-    column without.
+    column without. A column with a time zone is always given with an offset, also by databases that store none.
     """
 
     operators = _ORDERED
@@ -231,6 +233,11 @@ class DateTimeField(ColumnField):
     def __init__(self, *, timezone: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.timezone = timezone
+        if timezone:
+            self.dump_source = "({v} if {v}.tzinfo else {v}.replace(tzinfo=utc))"
+
+    def to_json(self, value: Any) -> Any:
+        return value.replace(tzinfo=dt.timezone.utc) if self.timezone and value.tzinfo is None else value
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> dt.datetime:
         match = _DATETIME_TEXT.match(value) if isinstance(value, str) else None
@@ -446,6 +453,11 @@ def _number(value: object) -> int | float | str | None:
     return None
 
 
+def _decimal_places(number: decimal.Decimal) -> int:
+    # `normalize` would round to the precision of the context first.
+    return len(format(number, "f").partition(".")[2].rstrip("0")) if number else 0
+
+
 def _microseconds(fraction: str | None) -> int:
     return int((fraction or "0")[:6].ljust(6, "0"))
 
@@ -511,15 +523,16 @@ TYPE_TABLE: dict[type[TypeEngine[Any]], Callable[[Any], ColumnField]] = {
 
 def field_for_type(type_: TypeEngine[Any]) -> ColumnField:
     """Make the field of a SQLAlchemy type; a `TypeDecorator` is taken as its `impl` (rest 5.2)."""
+    # The table first: `Interval` is itself a decorator.
+    for class_ in type(type_).__mro__:
+        if class_ in TYPE_TABLE:
+            return TYPE_TABLE[class_](type_)
     if isinstance(type_, TypeDecorator):
         field = field_for_type(type_.impl_instance)
         # What a decorator returns is its own affair, so its values are judged one by one.
         field.dump_source = "to_jsonable({v})"
         field.to_json = to_jsonable  # type: ignore[method-assign]
         return field
-    for class_ in type(type_).__mro__:
-        if class_ in TYPE_TABLE:
-            return TYPE_TABLE[class_](type_)
     return TextFormField()
 
 

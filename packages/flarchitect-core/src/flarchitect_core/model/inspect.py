@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from types import NoneType, UnionType
+from types import CodeType, NoneType, UnionType
 from typing import Any
 
 import sqlalchemy as sa
@@ -27,6 +28,7 @@ class ColumnFact:
         column: The table column; `None` for a `column_property` over an expression.
         generated: The database or the mapper gives the value, so that clients need not and may not.
         has_default: A row can be made without the value.
+        factory: Makes the value that a dataclass model gives itself; the table knows nothing of it.
     """
 
     name: str
@@ -38,6 +40,7 @@ class ColumnFact:
     generated: bool
     has_default: bool
     info: Mapping[Any, Any]
+    factory: Callable[[], Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +51,14 @@ class HybridFact:
         attribute: SQL expression on the class; `None` when the property works on instances only.
         python_type: Return annotation without `Optional`, `None` when there is none.
         settable: Whether it has a setter.
-        relations: Relationships that the getter reads, so that they can be loaded with the row.
+        relations: Paths of relationships that the getter reads, so that they can be loaded with the row.
     """
 
     name: str
     attribute: Any | None
     python_type: type | None
     settable: bool
-    relations: tuple[str, ...]
+    relations: tuple[tuple[str, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +84,11 @@ class RelationFact:
     order_by: tuple[ColumnElement[Any], ...]
     info: Mapping[Any, Any]
 
+    @property
+    def is_reference(self) -> bool:
+        """Whether the row itself holds what its one target is found by, as with a foreign key."""
+        return self.is_direct and self.direction is RelationshipDirection.MANYTOONE
+
 
 @dataclass(frozen=True, slots=True)
 class ModelFacts:
@@ -92,6 +100,14 @@ class ModelFacts:
     hybrids: tuple[HybridFact, ...]
     relations: tuple[RelationFact, ...]
     key: tuple[ColumnFact, ...]
+
+    def names(self) -> list[str]:
+        """List every attribute: columns, hybrids, relations."""
+        return [
+            *(fact.name for fact in self.columns),
+            *(fact.name for fact in self.hybrids),
+            *(fact.name for fact in self.relations),
+        ]
 
 
 def inspect_model(model: type) -> ModelFacts:
@@ -126,6 +142,8 @@ def _column(mapper: Mapper[Any], attribute: Any) -> ColumnFact:
         )
     primary_key = any(part in mapper.primary_key for part in attribute.columns)
     generated = _is_generated(mapper, attribute.columns, column, primary_key)
+    factory = _dataclass_factory(mapper, attribute.key)
+    defaults = (column.default, column.server_default, factory)
     return ColumnFact(
         name=attribute.key,
         attribute=getattr(mapper.class_, attribute.key),
@@ -134,9 +152,16 @@ def _column(mapper: Mapper[Any], attribute: Any) -> ColumnFact:
         nullable=bool(column.nullable),
         primary_key=primary_key,
         generated=generated,
-        has_default=generated or column.default is not None or column.server_default is not None,
+        has_default=generated or any(default is not None for default in defaults),
         info=column.info,
+        factory=factory,
     )
+
+
+def _dataclass_factory(mapper: Mapper[Any], name: str) -> Callable[[], Any] | None:
+    declared = getattr(mapper.class_, "__dataclass_fields__", {}).get(name)
+    factory: Any = getattr(declared, "default_factory", dataclasses.MISSING)
+    return None if factory is dataclasses.MISSING else factory
 
 
 def _is_generated(mapper: Mapper[Any], columns: Any, column: sa.Column[Any], primary_key: bool) -> bool:
@@ -145,10 +170,11 @@ def _is_generated(mapper: Mapper[Any], columns: Any, column: sa.Column[Any], pri
     if any(part is mapper.version_id_col or part is mapper.polymorphic_on for part in columns):
         return True
     if not primary_key:
-        return False
+        # With joined inheritance the key of the child's table follows its parent's, whatever it is called.
+        return column.primary_key and mapper.inherits is not None
     given = column.default is not None or column.server_default is not None or column.identity is not None
-    table = column.table
-    automatic = isinstance(table, sa.Table) and table.autoincrement_column is column and not column.foreign_keys
+    # A model may be mapped to a subquery, which knows nothing of automatic keys.
+    automatic = getattr(column.table, "autoincrement_column", None) is column and not column.foreign_keys
     inherited = len(columns) > 1
     return given or automatic or inherited
 
@@ -156,14 +182,28 @@ def _is_generated(mapper: Mapper[Any], columns: Any, column: sa.Column[Any], pri
 def _hybrid(mapper: Mapper[Any], name: str, descriptor: Any) -> HybridFact:
     prop: hybrid_property[Any] = descriptor
     code = getattr(prop.fget, "__code__", None)
-    used = set(code.co_names) if code is not None else set()
     return HybridFact(
         name=name,
         attribute=_hybrid_expression(mapper.class_, name),
         python_type=_return_type(prop.fget),
         settable=prop.fset is not None,
-        relations=tuple(relation.key for relation in mapper.relationships if relation.key in used),
+        relations=() if code is None else tuple(_paths(mapper, _names_in(code))),
     )
+
+
+def _names_in(code: CodeType) -> set[str]:
+    """Give the names that a function uses, also within its comprehensions."""
+    inner = (constant for constant in code.co_consts if isinstance(constant, CodeType))
+    return set(code.co_names).union(*map(_names_in, inner))
+
+
+def _paths(mapper: Mapper[Any], names: set[str], above: tuple[Mapper[Any], ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Give every way over relationships of these names that visits no model twice."""
+    for relation in mapper.relationships:
+        if relation.key in names and relation.mapper not in above:
+            yield (relation.key,)
+            for rest in _paths(relation.mapper, names, (*above, mapper)):
+                yield (relation.key, *rest)
 
 
 def _hybrid_expression(model: type, name: str) -> Any | None:
@@ -214,7 +254,7 @@ def _direct_pairs(
     plain = (
         relationship.secondary is None
         and len(equalities) == len(pairs)
-        and all(isinstance(part, BinaryExpression) and part.operator is operators.eq for part in equalities)
+        and all(_is_equality_of_columns(part) for part in equalities)
         and not (isinstance(condition, BooleanClauseList) and condition.operator is not operators.and_)
     )
     if not plain:
@@ -225,6 +265,13 @@ def _direct_pairs(
     except sa.orm.exc.UnmappedColumnError:
         return (), ()
     return local, remote
+
+
+def _is_equality_of_columns(part: Any) -> bool:
+    """Say whether a condition compares two columns as they are, without a function or a cast around one of them."""
+    if not isinstance(part, BinaryExpression) or part.operator is not operators.eq:
+        return False
+    return isinstance(part.left, sa.Column) and isinstance(part.right, sa.Column)
 
 
 def _inverse(relationship: RelationshipProperty[Any]) -> str | None:

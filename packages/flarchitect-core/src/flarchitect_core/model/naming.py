@@ -10,7 +10,8 @@ from itertools import takewhile
 
 import inflection
 
-__all__ = ["convert_case", "field_name", "pluralise_last_word", "segment_name", "split_words"]
+__all__ = ["convert_camel_to_snake", "convert_case", "convert_kebab_to_snake", "convert_snake_to_camel", "field_name"]
+__all__ += ["pluralise_last_word", "segment_name", "split_words"]
 
 # Words are found in a string of kinds, one letter per character of the text, because `re` has no Unicode letter
 # classes: U upper case, s the letter s, l any other letter or mark, d digit, and a space for every border.
@@ -72,6 +73,27 @@ def convert_case(text: str, case: str) -> str:
         The name in the case; the text itself when it has no letters or the case is unknown.
     """
     return _convert(text, case, _WORDS)
+
+
+def convert_snake_to_camel(text: str) -> str:
+    """Write a snake_case name in camelCase and keep the underscores around it (`_my_field`: `_myField`)."""
+    return _keep_underscores(text, "camel")
+
+
+def convert_camel_to_snake(text: str) -> str:
+    """Write a camelCase name in snake_case and keep the underscores around it (`_myField`: `_my_field`)."""
+    return _keep_underscores(text, "snake")
+
+
+def convert_kebab_to_snake(text: str) -> str:
+    """Write a kebab-case name in snake_case; nothing but the dashes changes."""
+    return text.replace("-", "_")
+
+
+def _keep_underscores(text: str, case: str) -> str:
+    core = text.strip("_")
+    before, _, after = text.partition(core) if core else ("", "", "")
+    return before + convert_case(core or text, case) + after
 
 
 def pluralise_last_word(text: str) -> str:

@@ -42,7 +42,7 @@ class Lenient(TypeDecorator[Any]):
     are written as SQLite itself writes them, without an empty fraction, so that they equal what other programs stored.
     """
 
-    impl = sqltypes.NullType
+    impl: TypeEngine[Any] | type[TypeEngine[Any]] = sqltypes.NullType
     cache_ok = True
 
     def __init__(self, reflected: TypeEngine[Any]) -> None:
@@ -103,7 +103,9 @@ def _sqlite_type(reflected: TypeEngine[Any], declared: str) -> TypeEngine[Any]:
         # Every integer of SQLite has 64 bits, whatever its column is called.
         return sqltypes.BigInteger()
     if type(reflected) is sqltypes.NUMERIC and name and name not in _SQLITE_NUMBERS:
-        return Lenient(sqlite.DATETIME()) if _SQLITE_MOMENT.match(name) else sqltypes.Text()
+        if _SQLITE_MOMENT.match(name):
+            return Lenient(sqlite.DATETIME())  # type: ignore[no-untyped-call]
+        return sqltypes.Text()
     return Lenient(reflected) if isinstance(reflected, _SQLITE_FREE) else reflected
 
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import fnmatch
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import configure_mappers
-from sqlalchemy.types import Boolean, Date, DateTime, Integer, Interval, Time, TypeDecorator, Uuid
 
 from flarchitect_core import options
 from flarchitect_core.model.fields import (
@@ -19,17 +17,17 @@ from flarchitect_core.model.fields import (
     field_for_type,
 )
 from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, RelationFact, inspect_model
-from flarchitect_core.model.join_tokens import join_tokens
 from flarchitect_core.model.naming import convert_case, field_name, segment_name
 from flarchitect_core.model.resource import Field, Relation, Resource
+from flarchitect_core.model.visibility import Visibility
 from flarchitect_core.query.include import PlanCache
 from flarchitect_core.settings import HTTP_METHODS, Settings, is_set
 from flarchitect_core.startup import StartupReport
+from flarchitect_core.suggestions import nearest
 
 __all__ = ["Registry", "published_models"]
 
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
-_NEVER_SECRET = (Boolean, Date, DateTime, Time, Interval)
 
 
 def published_models(bases: Any) -> list[type]:
@@ -60,6 +58,7 @@ class Registry:
         self._report = report
         self._resources: dict[type, Resource] = {}
         self._by_path: dict[str, Resource] = {}
+        self._visibilities: dict[type, Visibility] = {}
         configure_mappers()
         for model in models:
             self._add(model)
@@ -88,7 +87,9 @@ class Registry:
         segment = self._segment(model)
         prefix = self.prefix
         paths = self._paths(model, prefix, segment)
-        fields = self._fields(facts)
+        visibility = self._visibilities[model] = Visibility(model, self._settings)
+        visibility.check(self._report, facts.names())
+        fields = self._fields(facts, visibility)
         by_attribute = {field.attribute: field for field in fields.values()}
         resource = Resource(
             name=model.__name__,
@@ -138,7 +139,7 @@ class Registry:
 
     # --- fields -------------------------------------------------------------------------------------------------------
 
-    def _fields(self, facts: ModelFacts) -> dict[str, Field]:
+    def _fields(self, facts: ModelFacts, visibility: Visibility) -> dict[str, Field]:
         case = self._settings.get(options.FIELD_CASE)
         skip_underscore = self._settings.get(options.IGNORE_UNDERSCORE_ATTRIBUTES, model=facts.model)
         key_names = {fact.name for fact in facts.key}
@@ -153,11 +154,11 @@ class Registry:
                     f"The columns {fields[name].attribute!r} and {fact.name!r} of {_where(facts.model)} are both "
                     f"called {name!r} in {case} case. Rename one, or choose another API_FIELD_CASE."
                 )
-            fields[name] = self._field(facts, fact, name)
+            fields[name] = self._field(facts.model, visibility, fact, name)
         return fields
 
-    def _field(self, facts: ModelFacts, fact: ColumnFact | HybridFact, name: str) -> Field:
-        codec = self._codec(facts.model, fact)
+    def _field(self, model: type, visibility: Visibility, fact: ColumnFact | HybridFact, name: str) -> Field:
+        codec = self._codec(model, fact)
         required = isinstance(fact, ColumnFact) and not (fact.nullable or fact.has_default or fact.column is None)
         codec.required = required
         codec.allow_none = not isinstance(fact, ColumnFact) or fact.nullable
@@ -165,8 +166,8 @@ class Registry:
             name=name,
             fact=fact,
             codec=codec,
-            hidden_in=frozenset(method for method in HTTP_METHODS if self._is_hidden(facts.model, fact, method)),
-            locked_in=frozenset(method for method in HTTP_METHODS if self._is_locked(facts.model, fact, method)),
+            hidden_in=visibility.hidden_in(fact),
+            locked_in=visibility.locked_in(fact),
             required=required,
         )
 
@@ -183,45 +184,6 @@ class Registry:
             codec = DecimalField(precision=codec.precision, scale=codec.scale, as_number=True)
         return codec
 
-    def _is_hidden(self, model: type, fact: ColumnFact | HybridFact, method: str) -> bool:
-        if isinstance(fact, HybridFact):
-            if not self._settings.get(options.DUMP_HYBRID_PROPERTIES, model=model, method=method):
-                return True
-        elif fact.info.get("write_only") or self._is_secret(model, fact):
-            return True
-        return self._is_listed((options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS), model, method, fact.name)
-
-    def _is_locked(self, model: type, fact: ColumnFact | HybridFact, method: str) -> bool:
-        if isinstance(fact, HybridFact):
-            locked = not fact.settable
-        elif fact.primary_key:
-            locked = fact.generated and not self._settings.get(options.ALLOW_CLIENT_PK, model=model)
-        else:
-            locked = fact.generated or bool(fact.info.get("read_only")) or fact.column is None
-        return locked or self._is_listed((options.IGNORE_FIELDS, options.IGNORE_INPUT_FIELDS), model, method, fact.name)
-
-    def _is_listed(self, lists: Iterable[Any], model: type, method: str, name: str) -> bool:
-        for option in lists:
-            value = self._settings.get(option, model=model, method=method)
-            if name == value or (not isinstance(value, str) and name in value):
-                return True
-        return False
-
-    def _is_secret(self, model: type, fact: ColumnFact) -> bool:
-        declared = fact.info.get("secret")
-        if declared is not None:
-            return bool(declared)
-        column_type = fact.type.impl_instance if isinstance(fact.type, TypeDecorator) else fact.type
-        plain_reference = bool(fact.column is not None and fact.column.foreign_keys) and isinstance(
-            column_type, (Integer, Uuid)
-        )
-        if fact.primary_key or plain_reference or isinstance(column_type, _NEVER_SECRET):
-            return False
-        patterns = self._settings.get(options.SECRET_FIELDS, model=model)
-        listed = [patterns] if isinstance(patterns, str) else patterns
-        snake = field_name(fact.name, "snake")
-        return any(fnmatch.fnmatchcase(snake, pattern) for pattern in listed)
-
     def _tell_hidden(self) -> None:
         hidden = [
             f"{resource.name}.{field.attribute}"
@@ -229,7 +191,7 @@ class Registry:
             for field in resource.fields.values()
             if isinstance(field.fact, ColumnFact)
             and field.fact.info.get("secret") is None
-            and self._is_secret(resource.model, field.fact)
+            and self._visibilities[resource.model].is_secret(field.fact)
         ]
         if hidden:
             self._report.notice(
@@ -242,13 +204,10 @@ class Registry:
     def _add_relations(self, resource: Resource) -> None:
         shown = self._settings.get(options.ADD_RELATIONS, model=resource.model)
         case = self._settings.get(options.FIELD_CASE)
-        endpoint_case = self._settings.get(options.ENDPOINT_CASE)
         skip_underscore = self._settings.get(options.IGNORE_UNDERSCORE_ATTRIBUTES, model=resource.model)
         for fact in resource.facts.relations:
             target = self._resources.get(fact.target)
-            hidden = self._is_listed(
-                (options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS), resource.model, "GET", fact.name
-            )
+            hidden = self._visibilities[resource.model].hides_relation(fact.name)
             if target is None or hidden or (fact.name.startswith("_") and skip_underscore):
                 continue
             name = field_name(fact.name, case)
@@ -258,12 +217,12 @@ class Registry:
                     f"case as another attribute. Rename one of them."
                 )
                 continue
-            tokens = join_tokens(fact.name, name, convert_case(fact.name, endpoint_case), target.segment)
-            resource.relations[name] = Relation(name, fact, resource, target, is_shown=shown, tokens=tokens)
+            resource.relations[name] = Relation(name, fact, resource, target, is_shown=shown)
         if shown:
             self._name_relation_routes(resource)
 
     def _name_relation_routes(self, resource: Resource) -> None:
+        self._check_route_map(resource)
         explicit = self._settings.resolve(options.ADD_RELATIONS, model=resource.model)[1] == "model"
         routed = [relation for relation in resource.relations.values() if explicit or "GET" in relation.target.methods]
         mode = self._naming_mode(resource.model)
@@ -288,6 +247,16 @@ class Registry:
                 )
             taken.add(segment)
             relation.segment = segment
+
+    def _check_route_map(self, resource: Resource) -> None:
+        known = [fact.name for fact in resource.facts.relations]
+        for name in self._settings.get(options.RELATION_ROUTE_MAP, model=resource.model):
+            near = nearest(name, known, limit=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            # A `Meta` that several models share may name a relationship of one of them.
+            if name not in known:
+                tell = self._report.problem if near else self._report.notice
+                tell(f"{resource.name}.Meta.relation_route_map names {name!r}, which is no relationship.{hint}")
 
     def _naming_mode(self, model: type) -> str:
         mode, origin = self._settings.resolve(options.RELATION_ROUTE_NAMING, model=model)

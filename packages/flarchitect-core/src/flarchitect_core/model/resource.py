@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from flarchitect_core.model.fields import ColumnField
 from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, RelationFact
+from flarchitect_core.model.join_tokens import join_tokens
 from flarchitect_core.model.keys import key_text, key_value, url_converter
+from flarchitect_core.model.naming import convert_case
 
 if TYPE_CHECKING:
     from flarchitect_core.query.include import PlanCache
@@ -60,7 +62,6 @@ class Relation:
         name: What clients call it, in `API_FIELD_CASE`.
         segment: Last URL segment of its relation route; empty when it has no route.
         is_shown: Whether answers show it unasked; with `API_ADD_RELATIONS` off, only `join` brings it.
-        tokens: What a client may write in `join` for it, normalised.
     """
 
     name: str
@@ -69,7 +70,16 @@ class Relation:
     target: Resource
     segment: str = ""
     is_shown: bool = True
-    tokens: frozenset[str] = frozenset()
+    _tokens: frozenset[str] = frozenset()
+
+    @property
+    def tokens(self) -> frozenset[str]:
+        """What a client may write in `join` for it besides its name, normalised (rest 3.6)."""
+        if not self._tokens:
+            # Made when somebody first asks: inflecting the names of every relation would be felt at start-up.
+            kebab = convert_case(self.fact.name, "kebab")
+            self._tokens = join_tokens(self.fact.name, self.name, kebab, self.target.segment)
+        return self._tokens
 
     @property
     def many(self) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import marshmallow as ma
+import sqlalchemy as sa
 
 from flarchitect_core import options
 from flarchitect_core.http.errors import ValidationError
@@ -50,10 +51,13 @@ class BodyReader:
     def __init__(self, resource: Resource, method: str, settings: Settings) -> None:
         self._resource = resource
         self._method = method
-        self._partial = method == "PATCH"
+        # A PUT may leave out what answers do not show: the row keeps it.
+        unseen = [item.attribute for item in resource.fields.values() if "GET" in item.hidden_in]
+        self._partial: bool | list[str] = method == "PATCH" or (unseen if method == "PUT" else False)
         self._schema = schema_of(resource, method)
         self._takes_unknown = settings.get(options.UNKNOWN_FIELDS, model=resource.model) == "ignore"
         self._accepted = {name: item for name, item in resource.fields.items() if method not in item.locked_in}
+        self._shown = {name for name, item in resource.fields.items() if "GET" not in item.hidden_in}
 
     def read(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Check a body and give the attribute values to set.
@@ -75,6 +79,16 @@ class BodyReader:
             raise failure
         return values
 
+    def require_all(self, values: Mapping[str, Any]) -> None:
+        """Check that nothing is missing for a new row, which has nothing to keep.
+
+        Raises:
+            ValidationError: Every field that is missing.
+        """
+        missing = [name for name, item in self._accepted.items() if item.required and item.attribute not in values]
+        if missing:
+            raise ValidationError({name: ["Missing data for required field."] for name in missing})
+
     def _sort_out(self, key: str, value: Any, errors: dict[str, Any], suggestions: list[str]) -> bool:
         """Say whether the schema takes a key; add an error when nobody does."""
         if key in self._accepted:
@@ -82,7 +96,7 @@ class BodyReader:
         relation = self._resource.relations.get(key)
         if relation is not None:
             self._check_relation(relation, value, errors)
-        elif key not in self._resource.fields and not self._takes_unknown:
+        elif key not in self._shown and not self._takes_unknown:
             near = nearest(key, [*self._accepted, *self._resource.relations], limit=1)
             errors[key] = ["Unknown field." + (f" Did you mean {near[0]!r}?" if near else "")]
             suggestions.extend(near)
@@ -103,19 +117,46 @@ def _messages(error: ma.ValidationError) -> dict[str, Any]:
     return error.messages if isinstance(error.messages, dict) else {"_schema": error.messages}
 
 
-def default_value(item: Field) -> tuple[bool, Any]:
+class _DefaultContext:
+    """What the callable default of a column gets on a replacement, in place of the context of an INSERT."""
+
+    def __init__(self, parameters: Mapping[str, Any]) -> None:
+        self.current_parameters = parameters
+
+    def get_current_parameters(self, isolate_multiinsert_params: bool = True) -> Mapping[str, Any]:
+        """Give the values of the row so far, by column key."""
+        return self.current_parameters
+
+
+def default_value(item: Field, parameters: Mapping[str, Any]) -> tuple[bool, Any]:
     """Give what a PUT without this field sets: `(True, value)`, or `(False, None)` when the mapper decides.
 
     A Python default is called or taken, a SQL default is given as SQL, and a nullable column without either is NULL.
+    What the mapper sets on every update is left to it.
+
+    Args:
+        item: The field.
+        parameters: Values of the row so far, by column key, for defaults that look at them.
     """
     fact = item.fact
-    if not isinstance(fact, ColumnFact) or fact.column is None:
+    if not isinstance(fact, ColumnFact) or fact.column is None or _is_set_on_update(fact.column):
         return False, None
     default, server_default = fact.column.default, fact.column.server_default
     if default is not None:
         written = getattr(default, "arg", None)
-        return written is not None, written(None) if default.is_callable and written is not None else written
+        if default.is_callable and written is not None:
+            return True, written(_DefaultContext(parameters))
+        return written is not None, written
+    if fact.factory is not None:
+        return True, fact.factory()
     if server_default is not None:
         written = getattr(server_default, "arg", None)
-        return written is not None, item.codec.deserialize(written) if isinstance(written, str) else written
+        if isinstance(written, str):
+            # The same literal as in the table's definition, for the database to convert as it does there.
+            return True, sa.literal(written, sa.String(), literal_execute=True)
+        return written is not None, written
     return fact.nullable, None
+
+
+def _is_set_on_update(column: sa.Column[Any]) -> bool:
+    return column.onupdate is not None or column.server_onupdate is not None

@@ -45,10 +45,7 @@ class SessionExecutor:
         Raises:
             ApiError: What the failure means for the caller. The session is rolled back and can be used again.
         """
-        database = self._state.database
-        reader = database.session(model) if instances else database.reader(model)
         try:
-            return reader.execute(statement, parameters).all()
+            return self._state.database.read(model, statement, parameters, instances=instances)
         except (SQLAlchemyError, OverflowError) as error:
-            reader.rollback()
             raise read_failure(error) from error

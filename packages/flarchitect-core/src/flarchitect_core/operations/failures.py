@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+import sqlalchemy as sa
 from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
@@ -22,11 +23,20 @@ _UNIQUE = ("23505", 1062, 1586)
 _FOREIGN_KEY = ("23503", 1216, 1217, 1451, 1452)
 _NOT_NULL = ("23502", 1048, 1364)
 _CHECK = ("23514", 3819, 4025)
-_BUSY = ("40001", "40P01", "55P03", 1205, 1213)
+# Deadlocks, locks that were not given, and everything that is about the connection or the server: SQLSTATE classes 08,
+# 53 and 57 of PostgreSQL.
+_UNAVAILABLE: tuple[str | int, ...] = ("40001", "40P01", "55P03", "08", "53", "57")
+_UNAVAILABLE += (0, 1040, 1042, 1043, 1053, 1077, 1078, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1226)
+_UNAVAILABLE += (1317, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031)
 _VALUE = ("22", 1264, 1265, 1366, 1406)
 
+_UNREACHED = re.compile(
+    r"\A(?!no such )(?:.*\bis locked|unable to open|.*\b(?:connect|closed|terminat|time[d ]*out|shutting down))",
+    re.I | re.S,
+)
 _SQLITE_COLUMNS = re.compile(r"constraint failed: (?P<columns>[^()]+)$")
-_MARIADB_KEY = re.compile(r"for key '(?:[^'.]+\.)?(?P<key>[^']+)'")
+_MARIADB_KEY = re.compile(r"(?s:.*)for key '(?:[^'.]+\.)?(?P<key>[^']+)'")
+_MARIADB_REFERENCE = re.compile(r"FOREIGN KEY \((?P<columns>[^)]+)\)")
 _MARIADB_COLUMN = re.compile(r"(?:Column|Field) '(?P<column>[^']+)'")
 
 
@@ -34,7 +44,7 @@ def read_failure(error: Exception) -> Exception:
     """Translate a failure while reading; what nobody foresaw is given back as it is and becomes a 500."""
     if _is_unavailable(error):
         return _unavailable()
-    if isinstance(error, (DataError, OverflowError)):
+    if _is_out_of_range(error):
         return QueryError("A value in the query is outside of what its column can hold.", reason="invalid_value")
     return error
 
@@ -55,7 +65,7 @@ def write_failure(error: Exception, resource: Resource, *, deleting: bool = Fals
         )
     if isinstance(error, IntegrityError) or _code(error) in (*_NOT_NULL, *_CHECK):
         return _integrity(error, resource)
-    if isinstance(error, (DataError, OverflowError)) or _matches(error, _VALUE):
+    if _is_out_of_range(error) or _matches(error, _VALUE):
         return ConflictError("A value is outside of what its column can hold.", reason="value_out_of_range", status=422)
     return error
 
@@ -64,41 +74,49 @@ def _unavailable() -> UnavailableError:
     return UnavailableError("The database is not available. Try again in a moment.", reason="database_unavailable")
 
 
+def _is_out_of_range(error: Exception) -> bool:
+    # SQLAlchemy wraps what a column type raises on the way to the driver, such as an interval kept as a date.
+    return isinstance(error, (DataError, OverflowError)) or isinstance(getattr(error, "orig", None), OverflowError)
+
+
 def _is_unavailable(error: Exception) -> bool:
     if isinstance(error, PoolTimeoutError) or (isinstance(error, DBAPIError) and error.connection_invalidated):
         return True
-    if _code(error) in _BUSY:
-        return True
-    if not isinstance(error, (OperationalError, InterfaceError, InternalError)):
-        return False
-    # Operational errors are about the server, except the few that blame the statement (no such table, bad value).
-    text = str(error.orig).lower()
-    words = ("locked", "connect", "gone away", "closed", "terminat", "timeout", "timed out", "shutting down")
-    return any(word in text for word in words)
+    if _code(error) is not None:
+        return _matches(error, _UNAVAILABLE)
+    # SQLite has no codes before Python 3.11, and a server that was never reached gives none.
+    return isinstance(error, (OperationalError, InterfaceError, InternalError)) and bool(
+        _UNREACHED.search(str(error.orig))
+    )
 
 
 def _integrity(error: Exception, resource: Resource) -> ConflictError:
-    kind, status, words = _kind(error)
+    violation = _violation(error)
     names = _field_names(error, resource)
-    message, on_field = words(resource.name, ", ".join(names))
+    message, on_field = violation.words(resource.name, ", ".join(names))
     fields = {name: [on_field] for name in names}
-    return ConflictError(message, reason=kind, status=status, fields=fields or None)
+    return ConflictError(message, reason=violation.reason, status=violation.status, fields=fields or None)
 
 
-Words = Callable[[str, str], tuple[str, str]]
+class _Violation(NamedTuple):
+    """What kind of constraint was broken; `words` makes the sentence and the message of each field."""
+
+    reason: str
+    status: int
+    words: Callable[[str, str], tuple[str, str]]
 
 
-def _kind(error: Exception) -> tuple[str, int, Words]:
+def _violation(error: Exception) -> _Violation:
     text = str(getattr(error, "orig", error))
     if _matches(error, _UNIQUE) or "UNIQUE constraint" in text:
-        return "unique_violation", 409, _unique_words
+        return _Violation(reason="unique_violation", status=409, words=_unique_words)
     if _matches(error, _FOREIGN_KEY) or "FOREIGN KEY constraint" in text:
-        return "foreign_key_violation", 409, _foreign_key_words
+        return _Violation(reason="foreign_key_violation", status=409, words=_foreign_key_words)
     if _matches(error, _NOT_NULL) or "NOT NULL constraint" in text:
-        return "not_null_violation", 422, _not_null_words
+        return _Violation(reason="not_null_violation", status=422, words=_not_null_words)
     if _matches(error, _CHECK) or "CHECK constraint" in text:
-        return "check_violation", 422, _check_words
-    return "constraint_violation", 409, _other_words
+        return _Violation(reason="check_violation", status=422, words=_check_words)
+    return _Violation(reason="constraint_violation", status=409, words=_other_words)
 
 
 def _unique_words(model: str, names: str) -> tuple[str, str]:
@@ -163,6 +181,9 @@ def _column_names(original: Any, resource: Resource) -> list[str]:
     found = _SQLITE_COLUMNS.search(text)
     if found:
         return [part.strip().rpartition(".")[2] for part in found["columns"].split(",")]
+    found = _MARIADB_REFERENCE.search(text)
+    if found:
+        return [part.strip(" `") for part in found["columns"].split(",")]
     found = _MARIADB_KEY.search(text)
     if found:
         return _columns_of_constraint(resource, found["key"])
@@ -180,7 +201,10 @@ def _columns_of_constraint(resource: Resource, name: str | None) -> list[str]:
         for constraint in (*table.constraints, *table.indexes):
             names = [column.name for column in getattr(constraint, "columns", ())]
             joined = "_".join(names)
-            made = (f"{table.name}_{joined}_key", f"{table.name}_{joined}_fkey", joined)
+            made = [f"{table.name}_{joined}_key", f"{table.name}_{joined}_fkey"]
+            if not isinstance(constraint, sa.ForeignKeyConstraint):
+                # MariaDB calls a unique key without a name after its first column.
+                made += names[:1]
             if name is not None and name in (constraint.name, *made):
                 columns = names
     return columns

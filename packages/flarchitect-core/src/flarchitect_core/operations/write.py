@@ -6,7 +6,6 @@ the commit (decisions 21).
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,8 +18,11 @@ from sqlalchemy.orm import Session, lazyload
 
 from flarchitect_core.http.errors import NotFoundError, ValidationError
 from flarchitect_core.model.fields import to_jsonable
+from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.schemas import BodyReader, default_value
+from flarchitect_core.operations.direct import DirectWriter
 from flarchitect_core.operations.failures import write_failure
+from flarchitect_core.operations.instances import InstanceMaker
 from flarchitect_core.query.compile import key_conditions, key_parameters
 
 if TYPE_CHECKING:
@@ -47,7 +49,10 @@ def unit_of_work(state: ApplicationState, resource: Resource, *, deleting: bool 
     Raises:
         ApiError: What a failure of the database means for the caller.
     """
-    session = state.database.session(resource.model)
+    try:
+        session = state.database.session(resource.model)
+    except SQLAlchemyError as error:
+        raise write_failure(error, resource) from error
     try:
         yield session
         session.commit()
@@ -69,6 +74,7 @@ class Writer:
             for method in ("POST", "PUT", "PATCH")
             if method in resource.methods
         }
+        self._direct = DirectWriter(resource)
         # Relations are left alone, and what the session still holds of the row is read anew.
         self._by_key: sa.Select[Any] = (
             sa.select(resource.model)
@@ -76,9 +82,7 @@ class Writer:
             .options(lazyload("*"))
             .execution_options(populate_existing=True)
         )
-        parameters = inspect.signature(resource.model.__init__).parameters.values()  # type: ignore[misc]
-        self._takes_all = any(parameter.kind is inspect.Parameter.VAR_KEYWORD for parameter in parameters)
-        self._parameters = frozenset(parameter.name for parameter in parameters)
+        self._maker = InstanceMaker(resource.facts)
 
     def create(self, session: Session, body: Mapping[str, Any]) -> Written:
         """Add a row.
@@ -86,8 +90,7 @@ class Writer:
         Raises:
             ValidationError: The body does not fit.
         """
-        values = self._readers["POST"].read(body)
-        return self._insert(session, values)
+        return self._insert(session, self._readers["POST"].read(body))
 
     def replace(self, session: Session, key: Key | None, body: Mapping[str, Any]) -> Written:
         """Replace a row as a whole, or create it when the client may choose its key.
@@ -100,13 +103,14 @@ class Writer:
         """
         key = self._require_key(key)
         values = self._read("PUT", self._keyed(body, key), key)
+        named = {item.attribute: value for item, value in zip(self._resource.key, key, strict=True)}
         instance = self._find(session, key)
         if instance is None:
             if not self._may_choose_key():
                 raise self._not_found()
-            named = {item.attribute: value for item, value in zip(self._resource.key, key, strict=True)}
+            self._readers["PUT"].require_all({**values, **named})
             return self._insert(session, {**values, **named})
-        return self._assign(session, instance, key, {**self._defaults(), **values})
+        return self._assign(session, instance, key, {**self._defaults({**values, **named}), **values})
 
     def update(self, session: Session, key: Key | None, body: Mapping[str, Any]) -> Written:
         """Change the columns that the body names.
@@ -117,6 +121,10 @@ class Writer:
         """
         key = self._require_key(key)
         values = self._read("PATCH", body, key)
+        if self._direct.serves(session, values):
+            if not self._direct.update(session, key, values):
+                raise self._not_found()
+            return Written(key, created=False)
         instance = self._find(session, key)
         if instance is None:
             raise self._not_found()
@@ -137,18 +145,12 @@ class Writer:
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     def _insert(self, session: Session, values: Mapping[str, Any]) -> Written:
-        instance = self._new(values)
+        if self._direct.serves(session, values):
+            return Written(self._direct.insert(session, values), created=True)
+        instance = self._maker.make(values)
         session.add(instance)
         session.flush()
         return Written(self._resource.key_of(instance), created=True)
-
-    def _new(self, values: Mapping[str, Any]) -> Any:
-        # A dataclass model does not take every column in its constructor; what it does not take is set afterwards.
-        taken = {name: value for name, value in values.items() if self._takes_all or name in self._parameters}
-        instance = self._resource.model(**taken)
-        for name in values.keys() - taken.keys():
-            setattr(instance, name, values[name])
-        return instance
 
     @staticmethod
     def _assign(session: Session, instance: object, key: Key, values: Mapping[str, Any]) -> Written:
@@ -195,19 +197,28 @@ class Writer:
             values.pop(item.attribute, None)
         return values
 
-    def _defaults(self) -> dict[str, Any]:
+    def _defaults(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Give what a replacement sets for columns that its body leaves out.
 
         Columns that clients cannot see are kept: whoever sends an answer back must not clear a password with it.
+
+        Args:
+            given: Attribute values of the body and of the key.
         """
         values: dict[str, Any] = {}
-        for item in self._resource.fields.values():
-            if item.locked_in & {"PUT"} or "GET" in item.hidden_in or item in self._resource.key:
+        items = [item for item in self._resource.fields.values() if isinstance(item.fact, ColumnFact)]
+        parameters = {_column_key(item): given[item.attribute] for item in items if item.attribute in given}
+        for item in items:
+            if item.attribute in given or "PUT" in item.locked_in or "GET" in item.hidden_in:
                 continue
-            given, default = default_value(item)
-            if given:
-                values[item.attribute] = default
+            is_known, default = default_value(item, parameters)
+            if is_known:
+                values[item.attribute] = parameters[_column_key(item)] = default
         return values
+
+
+def _column_key(item: Field) -> str:
+    return str(getattr(getattr(item.fact, "column", None), "key", item.attribute))
 
 
 def _means(item: Field, given: Any, value: Any) -> bool:

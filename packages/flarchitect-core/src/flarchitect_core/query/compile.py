@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from flarchitect_core.query.expressions import AnyOf, CollectionQuery, Condition, OrderKey
+from flarchitect_core.query.include import follow
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Relation, Resource
@@ -123,9 +124,11 @@ def _build(plan: LoadPlan, query: CollectionQuery, scope: Scope | None) -> State
         rows, count = _scoped(plan, scope.relation)
     conditions = _conditions(query)
     order: list[Any] = [_direction(key) for key in query.order]
+    if scope is not None and not order:
+        order = list(scope.relation.fact.order_by)
     named = {key.field.attribute for key in query.order}
     order += [item.fact.attribute for item in resource.key if item.attribute not in named]
-    limit, offset = (sa.bindparam(name, type_=sa.Integer()) for name in ("row_limit", "row_offset"))
+    limit, offset = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("row_limit", "row_offset"))
     return Statements(
         rows=rows.where(*conditions).order_by(*order).limit(limit).offset(offset), count=count.where(*conditions)
     )
@@ -138,11 +141,9 @@ def _direction(key: OrderKey) -> Any:
 
 def _scoped(plan: LoadPlan, relation: Relation) -> tuple[sa.Select[Any], sa.Select[Any]]:
     parent: Any = aliased(relation.source.model)
-    way = getattr(parent, relation.fact.name)
     is_parent = key_conditions(relation.source, parent)
-    rows = plan.statement.select_from(parent).join(way).where(*is_parent)
-    count = sa.select(sa.func.count()).select_from(parent).join(way).where(*is_parent)
-    return rows, count
+    rows, count = (follow(part, parent, relation) for part in (plan.statement, sa.select(sa.func.count())))
+    return rows.where(*is_parent), count.where(*is_parent)
 
 
 def key_conditions(resource: Resource, entity: Any) -> list[Any]:

@@ -12,7 +12,8 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.orm import aliased, selectinload
+from sqlalchemy.orm import Load, aliased, lazyload
+from sqlalchemy.sql.util import ClauseAdapter
 
 from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.http.errors import QueryError
@@ -33,7 +34,7 @@ from flarchitect_core.model.inspect import HybridFact
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Relation, Resource
 
-__all__ = ["Executor", "Include", "LoadPlan", "PlanCache", "View", "dump_rows", "fetch_rows"]
+__all__ = ["Executor", "Include", "LoadPlan", "PlanCache", "View", "dump_rows", "fetch_rows", "follow"]
 
 PLANS_PER_RESOURCE = 256
 SHAPES_PER_PLAN = 256
@@ -108,7 +109,7 @@ class Include:
     Attributes:
         parent: Positions in the parent's row that lead to the related rows.
         child: Positions in the related row that hold the same values.
-        statement: Select of the related rows with the parameter `keys`, and `most` for lists.
+        statement: Select of the related rows with the parameter `keys`, and `most` when there may be many of a parent.
     """
 
     relation: Relation
@@ -132,15 +133,17 @@ class Include:
             return {}
         model = self.relation.target.model
         parameters: dict[str, Any] = {"keys": list(keys)}
-        if self.relation.many:
+        bounded = not self.relation.fact.is_reference
+        if bounded:
             most = executor.inline_rows_max(model)
             parameters["most"] = most + 1
         related = fetch_rows(self.plan, executor, self.statement, parameters)
-        if self.relation.many and len(related) > most:
+        if bounded and len(related) > most:
             raise self._too_many(most)
         records = dump_rows(self.plan, related, executor)
         if not self.relation.many:
-            return dict(zip(map(child_key, related), records, strict=True))
+            # Of several candidates the first one counts, so it is put in last.
+            return dict(zip(map(child_key, reversed(related)), reversed(records), strict=True))
         groups: dict[Any, list[Record]] = {}
         for key, record in zip(map(child_key, related), records, strict=True):
             groups.setdefault(key, []).append(record)
@@ -268,7 +271,7 @@ class _PlanBuilder:
     def _target_key_positions(self, relation: Relation) -> tuple[int, ...]:
         fact, target = relation.fact, relation.target
         key = tuple(item.attribute for item in target.key)
-        if fact.is_direct and set(fact.remote_names) == set(key):
+        if fact.is_reference and set(fact.remote_names) == set(key):
             local = dict(zip(fact.remote_names, fact.local_names, strict=True))
             return tuple(self.column(local[name]) for name in key)
         return tuple(self.expression(_related_key(relation, name)) for name in key)
@@ -289,9 +292,9 @@ class _PlanBuilder:
             parent = self.key_positions()
             link = tuple(child.expression(key) for key in keys)
             plan = child.build()
-            statement = plan.statement.select_from(source).join(getattr(source, fact.name))
+            statement = follow(plan.statement, source, relation)
         statement = statement.where(_is_one_of(keys))
-        if relation.many:
+        if not fact.is_reference:
             statement = statement.order_by(*_order(relation)).limit(sa.bindparam("most", type_=sa.Integer()))
         slot = len(self.includes)
         self.includes.append(Include(relation, plan, parent, link, statement))
@@ -307,6 +310,8 @@ class _PlanBuilder:
             for offset, (name, item) in enumerate(self.instance_only):
                 self.outputs[name] = Value(width + offset, item.codec)
             statement = statement.add_columns(self.resource.model).options(*self._instance_options())
+            # What the session still holds of a row is not what the row is now.
+            statement = statement.execution_options(populate_existing=True)
             complete = _completer([item.attribute for _, item in self.instance_only])
             width += len(self.instance_only)
         dump = compile_dump(self.outputs, width)
@@ -314,12 +319,35 @@ class _PlanBuilder:
 
     def _instance_options(self) -> list[Any]:
         used = {
-            relation
-            for _, item in self.instance_only
-            if isinstance(item.fact, HybridFact)
-            for relation in item.fact.relations
+            path for _, item in self.instance_only if isinstance(item.fact, HybridFact) for path in item.fact.relations
         }
-        return [selectinload(getattr(self.resource.model, relation)) for relation in sorted(used)]
+        # Only what the getters read is loaded, whatever the model loads with a row otherwise.
+        return [lazyload("*"), *(_selectinload(self.resource.model, path) for path in sorted(used))]
+
+
+def _selectinload(model: type, path: Sequence[str]) -> Any:
+    """Load the instances that a path of relationships leads to, one statement for each step."""
+    option: Any = Load(model)
+    for name in path:
+        option = option.selectinload(getattr(model, name))
+        model = sa.inspect(model).relationships[name].mapper.class_
+    return option
+
+
+def follow(statement: sa.Select[Any], source: Any, relation: Relation) -> sa.Select[Any]:
+    """Join an alias of a relation's source, and from there the rows that the relation leads to.
+
+    SQLAlchemy would give a secondary table another name, and the order of a relationship may be by its columns.
+    """
+    relationship = relation.source.facts.mapper.relationships[relation.fact.name]
+    if relationship.secondary is None:
+        return statement.select_from(source).join(getattr(source, relation.fact.name))
+    from_source = ClauseAdapter(sa.inspect(source).selectable).traverse(relationship.primaryjoin)
+    return (
+        statement.select_from(source)
+        .join(relationship.secondary, from_source)
+        .join(relation.target.model, relationship.secondaryjoin)
+    )
 
 
 def _related_key(relation: Relation, attribute: str) -> Any:
@@ -329,12 +357,13 @@ def _related_key(relation: Relation, attribute: str) -> Any:
     model = relation.source.model
     same_row = [getattr(source, item.attribute) == getattr(model, item.attribute) for item in relation.source.key]
     key = [getattr(target, item.attribute) for item in relation.target.key]
+    order = map(ClauseAdapter(sa.inspect(target).selectable).traverse, relation.fact.order_by)
     return (
         sa.select(getattr(target, attribute))
         .select_from(source)
         .join(getattr(source, relation.fact.name).of_type(target))
         .where(*same_row)
-        .order_by(*key)
+        .order_by(*order, *key)
         .limit(1)
         .correlate(model)
         .scalar_subquery()

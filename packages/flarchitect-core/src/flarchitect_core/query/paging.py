@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from flarchitect_core.query.expressions import CollectionQuery
 
@@ -38,4 +38,4 @@ def _with_page(url: str, parameters: Sequence[tuple[str, str]], page: int, limit
     wanted = {"limit": str(limit), "page": str(page)}
     pairs = [(name, wanted.pop(name, value)) for name, value in parameters]
     pairs.extend(wanted.items())
-    return f"{url}?{urlencode(pairs, quote_via=quote, safe=_SAFE)}"
+    return f"{url}?{'&'.join(f'{quote(name, _SAFE)}={quote(value, _SAFE)}' for name, value in pairs)}"

@@ -37,6 +37,8 @@ _JOIN_TYPES = ("inner", "left", "right", "outer")
 _TRUE = frozenset({"1", "true", "yes", "y", "on", ""})
 _FALSE = frozenset({"0", "false", "no", "n", "off"})
 _OFFSET_MAX = 2**62
+# SQLite takes a LIKE pattern of at most 50,000 bytes, and escaping or UTF-8 makes up to four of a character.
+_TEXT_MAX = 10_000
 
 
 def parse_collection(resource: Resource, parameters: Parameters, settings: Settings) -> CollectionQuery:
@@ -229,7 +231,9 @@ class _Parser:
     @staticmethod
     def _value(field: Field, text: str) -> Any:
         boolean = isinstance(field.codec, BooleanField)
-        if "\0" not in text:
+        if len(text) > _TEXT_MAX:
+            why = f"It must not be longer than {_TEXT_MAX} characters."
+        elif "\0" not in text:
             try:
                 return text_to_value(field.codec, text)
             except ma.ValidationError as error:
@@ -281,7 +285,7 @@ class _Parser:
         given = self.values.get("limit")
         if given is None:
             return min(self.option(options.PAGINATION_SIZE_DEFAULT), most)
-        limit = _positive(given[0], "Items per page must be an integer.", "limit")
+        limit = _positive(given[0], "Items per page must be an integer.", reason="invalid_limit")
         if limit > most:
             raise QueryError(f"Limit exceeds maximum value of {most}", reason="limit_exceeds_maximum")
         return limit
@@ -290,7 +294,7 @@ class _Parser:
         given = self.values.get("page")
         if given is None:
             return 1
-        page = _positive(given[0], "Page number must be an integer.", "page")
+        page = _positive(given[0], "Page number must be an integer.", reason="invalid_page")
         if page * limit > _OFFSET_MAX:
             raise QueryError(f"Page number is too large: {given[0][:40]}.", reason="invalid_page")
         return page
@@ -389,12 +393,12 @@ def _hint(near: Sequence[str]) -> str:
     return f" Did you mean {near[0]}?" if near else ""
 
 
-def _positive(text: str, message: str, name: str) -> int:
+def _positive(text: str, message: str, *, reason: str) -> int:
     if not re.fullmatch(r"[0-9]{1,30}", text):
-        raise QueryError(f"{message} It must be 1 or more.", reason=f"invalid_{name}")
+        raise QueryError(f"{message} It must be 1 or more.", reason=reason)
     number = int(text)
     if number < 1:
-        raise QueryError(f"{message} It must be 1 or more.", reason=f"invalid_{name}")
+        raise QueryError(f"{message} It must be 1 or more.", reason=reason)
     return number
 
 

@@ -1,0 +1,107 @@
+"""Which columns of a model clients may see and set, method by method (rest 5.6, decisions 18)."""
+
+from __future__ import annotations
+
+import fnmatch
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy.types import Boolean, Date, DateTime, Integer, Interval, Time, TypeDecorator, Uuid
+
+from flarchitect_core import options
+from flarchitect_core.model.inspect import ColumnFact, HybridFact
+from flarchitect_core.model.naming import field_name
+from flarchitect_core.settings import HTTP_METHODS, Option, Settings
+from flarchitect_core.startup import StartupReport
+from flarchitect_core.suggestions import nearest
+
+__all__ = ["Visibility"]
+
+_LISTS: tuple[Option[Any], ...] = (
+    options.IGNORE_FIELDS,
+    options.IGNORE_OUTPUT_FIELDS,
+    options.IGNORE_INPUT_FIELDS,
+)
+_NEVER_SECRET = (Boolean, Date, DateTime, Time, Interval)
+
+
+class Visibility:
+    """The rules of one model, read once."""
+
+    def __init__(self, model: type, settings: Settings) -> None:
+        self._model = model
+        self._settings = settings
+        self._listed = {
+            option.name: {method: _as_set(settings.get(option, model=model, method=method)) for method in HTTP_METHODS}
+            for option in _LISTS
+        }
+        self._client_key = settings.get(options.ALLOW_CLIENT_PK, model=model)
+        self._without_hybrids = frozenset(
+            method
+            for method in HTTP_METHODS
+            if not settings.get(options.DUMP_HYBRID_PROPERTIES, model=model, method=method)
+        )
+        self._secret_patterns = _as_set(settings.get(options.SECRET_FIELDS, model=model))
+
+    def hidden_in(self, fact: ColumnFact | HybridFact) -> frozenset[str]:
+        """Give the methods whose answers leave the column out."""
+        listed = self._methods_listing(fact.name, options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS)
+        if isinstance(fact, HybridFact):
+            return listed | self._without_hybrids
+        if fact.info.get("write_only") or self.is_secret(fact):
+            return frozenset(HTTP_METHODS)
+        return listed
+
+    def locked_in(self, fact: ColumnFact | HybridFact) -> frozenset[str]:
+        """Give the methods whose bodies do not take the column."""
+        if isinstance(fact, HybridFact):
+            locked = not fact.settable
+        elif fact.primary_key:
+            locked = fact.generated and not self._client_key
+        else:
+            locked = fact.generated or bool(fact.info.get("read_only")) or fact.column is None
+        if locked:
+            return frozenset(HTTP_METHODS)
+        return self._methods_listing(fact.name, options.IGNORE_FIELDS, options.IGNORE_INPUT_FIELDS)
+
+    def hides_relation(self, name: str) -> bool:
+        """Say whether a relationship is listed as hidden."""
+        return "GET" in self._methods_listing(name, options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS)
+
+    def is_secret(self, fact: ColumnFact) -> bool:
+        """Say whether a column must never leave: declared so, or named like a secret (auth S-20)."""
+        declared = fact.info.get("secret")
+        if declared is not None:
+            return bool(declared)
+        column_type = fact.type.impl_instance if isinstance(fact.type, TypeDecorator) else fact.type
+        is_reference = fact.column is not None and bool(fact.column.foreign_keys)
+        if fact.primary_key or isinstance(column_type, _NEVER_SECRET):
+            return False
+        if is_reference and isinstance(column_type, (Integer, Uuid)):
+            return False
+        snake = field_name(fact.name, "snake")
+        return any(fnmatch.fnmatchcase(snake, pattern) for pattern in self._secret_patterns)
+
+    def check(self, report: StartupReport, attributes: Iterable[str]) -> None:
+        """Report names in the model's own lists that are no attribute: a typo must not leave a column open."""
+        known = list(attributes)
+        for option in _LISTS:
+            for method in HTTP_METHODS:
+                if self._settings.resolve(option, model=self._model, method=method)[1] != "model":
+                    continue
+                for name in sorted(self._listed[option.name][method].difference(known)):
+                    near = nearest(name, known, limit=1)
+                    hint = f" Did you mean {near[0]!r}?" if near else ""
+                    report.problem(
+                        f"{self._model.__name__}.Meta.{option.name.lower()} names {name!r}, which is no attribute of "
+                        f"the model.{hint}"
+                    )
+
+    def _methods_listing(self, name: str, *lists: Option[Any]) -> frozenset[str]:
+        return frozenset(
+            method for method in HTTP_METHODS if any(name in self._listed[option.name][method] for option in lists)
+        )
+
+
+def _as_set(value: Any) -> frozenset[str]:
+    return frozenset([value] if isinstance(value, str) else value)
