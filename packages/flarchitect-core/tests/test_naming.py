@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from flarchitect_core.model.naming import convert_case, field_name, pluralise_last_word, segment_name, split_words
+from flarchitect_core.model.naming import (
+    convert_camel_to_snake,
+    convert_case,
+    convert_kebab_to_snake,
+    convert_snake_to_camel,
+    field_name,
+    pluralise_last_word,
+    segment_name,
+    split_words,
+)
 
 CASES = ["camel", "pascal", "snake", "screaming_snake", "kebab", "screaming_kebab"]
 
@@ -217,3 +226,26 @@ def test_the_underscore_that_python_forces_on_a_name_is_not_shown(attribute, nam
 @given(plain_names.map(lambda name: f"{name}7"), st.sampled_from(CASES))
 def test_digits_stay_with_the_word_before(attribute, case):
     assert field_name(attribute, case).lower().endswith(f"{attribute[-2]}7")
+
+
+@pytest.mark.contract("core 6, cases")
+@pytest.mark.parametrize(
+    "snake,camel",
+    [
+        ("my_field", "myField"),
+        ("_my_field", "_myField"),
+        ("name", "name"),
+        ("_", "_"),
+        ("", ""),
+        ("été_long", "étéLong"),
+    ],
+)
+def test_snake_and_camel_turn_into_each_other_and_keep_underscores_around(snake, camel):
+    assert convert_snake_to_camel(snake) == camel
+    assert convert_camel_to_snake(camel) == snake
+
+
+@pytest.mark.contract("core 6, cases")
+@pytest.mark.parametrize("kebab,snake", [("my-field", "my_field"), ("-x-", "_x_"), ("Über-uns", "Über_uns"), ("", "")])
+def test_kebab_turns_into_snake(kebab, snake):
+    assert convert_kebab_to_snake(kebab) == snake

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, scoped_session, sessionmaker
+
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import make_app, temporary_database
 from flarchitect_rest.part import RestPart
-from flask_sqlalchemy import SQLAlchemy
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, scoped_session, sessionmaker
 
 SERVERS = {
     "sqlite": "sqlite",
@@ -108,6 +109,7 @@ def serve(database_uri):
 
 def _with_flask_sqlalchemy(base: Any, uri: str, config: dict[str, Any]) -> tuple[Any, sa.Engine]:
     from flask import Flask
+
     from flarchitect_core.architect import Architect
 
     app = Flask("flask_sqlalchemy_app")
@@ -214,6 +216,10 @@ def fill_cinema(served: Served, cinema: Any, *, films: int = 5) -> None:
     )
     served.execute(sa.insert(cinema.Award), [{"id": n, "label": f"Award {n}", "film_id": n} for n in numbers])
     served.execute(sa.insert(cinema.film_actor), [{"film_id": n, "actor_id": 1} for n in numbers])
+    if served.engine.dialect.name == "postgresql":
+        # Keys that were given do not advance the sequences.
+        for table in ("studios", "actors", "films", "awards"):
+            served.execute(sa.text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"))
 
 
 @pytest.fixture
