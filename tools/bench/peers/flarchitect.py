@@ -16,5 +16,7 @@ def create_app(url: str) -> Flask:
     """
     app = Flask("bench")
     app.config.update(API_TITLE="Bench", API_VERSION="1.0", API_BASE_MODEL=Base, API_DATABASE_URI=url)
+    # No peer writes a line for each request.
+    app.config["API_LOG_REQUESTS"] = False
     Architect(app)
     return app
