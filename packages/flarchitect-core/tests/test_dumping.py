@@ -11,17 +11,18 @@ import uuid
 import orjson
 import pytest
 import sqlalchemy as sa
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.dialects import mysql, postgresql
+from sqlalchemy.ext.hybrid import hybrid_property
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
 from flarchitect_core.http.responses import encode_json
 from flarchitect_core.model.dumping import ItemLink, KeyPart, RelationLink, Value, compile_dump
 from flarchitect_core.model.schemas import schema_of
 from flarchitect_core.query.include import View
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import make_app
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from sqlalchemy.dialects import mysql, postgresql
-from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 pytestmark = pytest.mark.contract("rest 5.2")
 

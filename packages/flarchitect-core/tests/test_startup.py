@@ -93,11 +93,12 @@ def a_part(name: str, **members: Any) -> Part:
 @pytest.mark.contract("decisions 13")
 def test_all_mistakes_are_told_at_once() -> None:
     told = problems_of(Bad, API_PERFIX="/v1", API_DUMP_VERSION="yes")
-    assert len(told) == 4
+    assert len(told) == 5
     assert "API_PERFIX is not an option. Did you mean API_PREFIX?" in told
     assert "The configuration key API_DUMP_VERSION must be True or False; it is 'yes'." in told
     assert 'Misspelt.Meta.read_onli is not an option. Did you mean "read_only"?' in told
     assert any(problem.startswith("Misspelt.Meta.pagination_size_max must be") for problem in told)
+    assert any(problem.startswith("No database session for the models") for problem in told)
 
 
 @pytest.mark.contract("rest 1.2")

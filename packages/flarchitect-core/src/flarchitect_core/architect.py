@@ -74,7 +74,6 @@ class Architect:
         settings = Settings(app.config, declared, _overrides(options, declared, report))
         models = self._models(settings, chosen, report)
         settings.check(report, models)
-        report.raise_if_any()
         state = ApplicationState(
             app=app,
             architect=self,

@@ -145,6 +145,7 @@ class Settings:
         self._options: dict[str, Option[Any]] = {}
         self._plans: dict[tuple[str, type | None, str | None], _Plan] = {}
         self._overrides: dict[str, Any] = dict(overrides or {})
+        self._refused: set[object] = set()
         for option in options:
             if option.name in self._options:
                 raise RuntimeError(f"Option {option.key} is declared twice.")
@@ -188,9 +189,10 @@ class Settings:
 
     def _plan(self, option: Option[Any], model: type | None, method: str | None) -> _Plan:
         """Decide once where a value comes from: `Meta` and keyword arguments never change, configuration may."""
-        plan = _Plan(option.config_keys(method))
+        plan = _Plan(tuple(key for key in option.config_keys(method) if key not in self._refused))
         meta = getattr(model, "Meta", None) if option.meta else None
-        values = [] if meta is None else [_plain(meta, name) for name in option.meta_names(method)]
+        names = () if meta is None else option.meta_names(method)
+        values = [_plain(meta, name) for name in names if (model, name) not in self._refused]
         given = next(((value,) for value in values if is_set(value)), None)
         if given is not None:
             plan = _Plan((), is_fixed=True, value=given[0], origin="model")
@@ -200,13 +202,18 @@ class Settings:
         return plan
 
     def check(self, report: StartupReport, models: Iterable[type] = ()) -> None:
-        """Report every key that is unknown and every value that is not what its option expects."""
+        """Report every key that is unknown and every value that is not what its option expects.
+
+        A refused value counts as not set from now on, so that the rest of the start can go on and find further
+        mistakes.
+        """
         self._check_config(report)
         known = {
             name: option for option in self for method in (None, *HTTP_METHODS) for name in option.meta_names(method)
         }
         for model in models:
             self._check_meta(report, model, known)
+        self._plans.clear()
 
     def _check_config(self, report: StartupReport) -> None:
         known = {
@@ -215,11 +222,13 @@ class Settings:
         for key, value in self._config.items():
             option = known.get(key)
             if option is not None:
-                _check_value(report, f"The configuration key {key}", option, value)
+                if not _fits(report, f"The configuration key {key}", option, value):
+                    self._refused.add(key)
             elif key.startswith("API_"):
                 self._unknown(report, key, known)
-        for name, value in self._overrides.items():
-            _check_value(report, f"The keyword argument {name.lower()}", self._options[name], value)
+        for name, value in list(self._overrides.items()):
+            if not _fits(report, f"The keyword argument {name.lower()}", self._options[name], value):
+                del self._overrides[name]
 
     def _unknown(self, report: StartupReport, key: str, known: Iterable[str]) -> None:
         distribution = owner_of(key)
@@ -241,7 +250,8 @@ class Settings:
             where = f"{model.__name__}.Meta.{name}"
             option = known.get(name)
             if option is not None:
-                _check_value(report, where, option, _plain(model.Meta, name))  # type: ignore[attr-defined]
+                if not _fits(report, where, option, _plain(model.Meta, name)):  # type: ignore[attr-defined]
+                    self._refused.add((model, name))
                 continue
             near = nearest(name, known, limit=1)
             strict = self._config.get("API_CONFIG_STRICT", False)
@@ -255,14 +265,16 @@ def meta_attributes(model: type) -> list[str]:
     return [] if meta is None else [name for name in dir(meta) if not name.startswith("__")]
 
 
-def _plain(meta: type, name: str) -> Any:
+def _plain(meta: Any, name: str) -> Any:
     # A function stored on Meta is called without `self` (rest 7.2); attribute access on the class gives it unbound.
     return getattr(meta, name, None)
 
 
-def _check_value(report: StartupReport, where: str, option: Option[Any], value: object) -> None:
-    if is_set(value) and not option.expects.holds(value):
+def _fits(report: StartupReport, where: str, option: Option[Any], value: object) -> bool:
+    fits = not is_set(value) or option.expects.holds(value)
+    if not fits:
         report.problem(f"{where} must be {option.expects.words}; it is {value!r}.")
+    return fits
 
 
 # Keys of parts that may be absent. Setting one of them must never be without effect (conventions 1.5).

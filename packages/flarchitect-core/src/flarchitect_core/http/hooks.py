@@ -82,10 +82,15 @@ def _log_failures(state: ApplicationState, log: AppLog) -> None:
     with_traceback = state.settings.get(options.JSON_LOGS)
 
     def tell(app: Any, exception: BaseException, **_: Any) -> None:
-        text = f"{request.method} {request.path} failed: {type(exception).__name__}: {exception}"
+        # Escaped here and not in our formatters only, because formatters of the host see these values too.
+        method, path = one_line(request.method[:2048]), one_line(request.path[:2048])
+        context: dict[str, Any] = {"method": method, "path": path}
         scope = current_request()
-        extra = {"request_id": scope.identity.request_id} if scope is not None else {}
-        log.logger.error("%s", one_line(text[:2048]), exc_info=exception if with_traceback else None, extra=extra)
+        if scope is not None:
+            context["request_id"] = scope.identity.request_id
+        what = one_line(f"{type(exception).__name__}: {exception}"[:2048])
+        traceback = exception if with_traceback else None
+        log.logger.error("%s %s failed: %s", method, path, what, exc_info=traceback, extra=context)
 
     got_request_exception.connect(tell, state.app, weak=False)
 

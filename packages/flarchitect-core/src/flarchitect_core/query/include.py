@@ -133,12 +133,11 @@ class Include:
             return {}
         model = self.relation.target.model
         parameters: dict[str, Any] = {"keys": list(keys)}
-        bounded = not self.relation.fact.is_reference
-        if bounded:
-            most = executor.inline_rows_max(model)
+        most = None if self.relation.fact.is_reference else executor.inline_rows_max(model)
+        if most is not None:
             parameters["most"] = most + 1
         related = fetch_rows(self.plan, executor, self.statement, parameters)
-        if bounded and len(related) > most:
+        if most is not None and len(related) > most:
             raise self._too_many(most)
         records = dump_rows(self.plan, related, executor)
         if not self.relation.many:
