@@ -109,12 +109,13 @@ def stress(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, import contracts, versions and workflows; change nothing."""
-    session.install(*group("lint"))
+    """Check style, import contracts, versions, the option reference and workflows; change nothing."""
+    session.install(*editable_packages(), *group("lint"))
     session.run("ruff", "check", "--no-fix", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
     session.run("python", "tools/release.py", "--check")
+    session.run("python", "tools/config_table.py", "--check")
     workflows = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
     session.run("zizmor", "--offline", "--no-progress", *workflows)
@@ -209,9 +210,13 @@ def wheel_folder() -> tempfile.TemporaryDirectory[str]:
 
 def install_workspace(session: nox.Session, *more: str) -> None:
     """Install all packages editable with what their tests need, and more requirements."""
-    editable = [argument for name in PACKAGES for argument in ("-e", f"./packages/{name}")]
     needed = sorted({requirement for name in PACKAGES for requirement in test_group(name)})
-    session.install(*editable, *needed, *more)
+    session.install(*editable_packages(), *needed, *more)
+
+
+def editable_packages() -> list[str]:
+    """Return the arguments of an installation of all packages, editable."""
+    return [argument for name in PACKAGES for argument in ("-e", f"./packages/{name}")]
 
 
 def group(name: str) -> tuple[str, ...]:

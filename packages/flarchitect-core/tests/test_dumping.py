@@ -20,7 +20,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from flarchitect_core.http.responses import encode_json
 from flarchitect_core.model.dumping import ItemLink, KeyPart, RelationLink, Value, compile_dump
 from flarchitect_core.model.schemas import schema_of
-from flarchitect_core.query.include import View
+from flarchitect_core.query.include import View, plan_of
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import make_app
 
@@ -163,7 +163,7 @@ def resource(request):
 
 
 def dumped_by_plan(resource, instance, **view):
-    plan = resource.plans.plan(resource, View(relations=False, **view))
+    plan = plan_of(resource, View(relations=False, **view))
     row = tuple(getattr(instance, name) for name in plan.positions)
     return plan.dump([row], "", [])[0]
 

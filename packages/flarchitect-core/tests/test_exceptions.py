@@ -9,7 +9,7 @@ from flask import Flask, abort
 from werkzeug.exceptions import HTTPException, NotFound
 
 from flarchitect_core.architect import Architect
-from flarchitect_core.http.errors import FlarchitectError
+from flarchitect_core.errors import FlarchitectError
 from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.http.hooks import handle_http_exception
 from flarchitect_core.part import Part

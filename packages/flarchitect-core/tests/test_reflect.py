@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 from sqlalchemy.pool import NullPool
 
-from flarchitect_core.http.errors import ConfigurationError
+from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.model.naming import field_name, segment_name
 from flarchitect_core.model.reflect import Reflection, reflect_models
 from flarchitect_core.model.reflect_types import Lenient

@@ -11,7 +11,7 @@ from flask import Flask
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flarchitect_core.architect import FLASK_APP_NAME, Architect
-from flarchitect_core.http.errors import AlreadyInitialisedError, ConfigurationError
+from flarchitect_core.errors import AlreadyInitialisedError, ConfigurationError
 from flarchitect_core.part import Part
 from flarchitect_core.settings import Option, boolean
 from flarchitect_core.startup import StartupReport

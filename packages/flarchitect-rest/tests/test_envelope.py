@@ -9,14 +9,16 @@ import re
 
 import pytest
 import sqlalchemy as sa
-from flarchitect_core.architect import Architect
-from flarchitect_core.http.errors import ApiError
-from flarchitect_core.testing import error_of
-from flarchitect_rest.part import RestPart
 from flask import Flask, abort, jsonify
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, validates
 from werkzeug.exceptions import HTTPException
+
+from flarchitect_core.architect import Architect
+from flarchitect_core.errors import ApiError
+from flarchitect_core.state import state_of
+from flarchitect_core.testing import error_of
+from flarchitect_rest.part import RestPart
 
 pytestmark = pytest.mark.contract("rest 4.1")
 
@@ -60,11 +62,11 @@ class Bomb(Base):
 @pytest.fixture
 def bombs(serve):
     served = serve(Base)
-    served.execute(sa.insert(Bomb.__table__), [{"id": 1, "name": "live"}])
+    served.execute(sa.insert(Bomb.__table__), [{"name": "live"}])
     return served
 
 
-# --- members -----------------------------------------------------------------------------------------------------------
+# --- members ----------------------------------------------------------------------------------------------------------
 
 
 def test_the_members_stand_in_the_documented_order(cinema_app):
@@ -202,7 +204,7 @@ def test_head_and_options_answer_without_a_body(cinema_app):
     assert "POST" in options.headers["Allow"]
 
 
-# --- request id --------------------------------------------------------------------------------------------------------
+# --- request id -------------------------------------------------------------------------------------------------------
 
 ANYWHERE = [
     ("GET", "/api/films", 200),
@@ -248,7 +250,7 @@ def test_the_header_of_the_id_can_have_another_name(serve, cinema):
     assert response.get_json()["errors"]["request_id"] == "c-1"
 
 
-# --- what nobody foresaw -----------------------------------------------------------------------------------------------
+# --- what nobody foresaw ----------------------------------------------------------------------------------------------
 
 CRASHES = [
     ("GET", "/api/bombs", None),
@@ -296,33 +298,30 @@ def test_developers_can_ask_for_the_text_of_a_failure(serve, config):
     assert "RuntimeError: secret of /etc/passwd" in errors["message"]
 
 
-# --- pages of the application ------------------------------------------------------------------------------------------
+# --- pages of the application -----------------------------------------------------------------------------------------
 
 
-class Site:
-    """An application with pages of its own around the API."""
-
-    def __init__(self, uri, prepare, *, late):
-        app = Flask("site")
-        app.config.update(API_BASE_MODEL=Base, API_DATABASE_URI=uri, API_LOG_REQUESTS=False)
-        if not late:
-            prepare(app)
-        Architect(app, parts=[RestPart()])
-        if late:
-            prepare(app)
-        self.app, self.client = app, app.test_client()
-
-
-@pytest.fixture(params=[False, True], ids=["before", "after"])
+@pytest.fixture(params=["before", "after"])
 def site(database_uri, serve, request):
-    """Make a site whose own handlers are registered before or after the extension."""
+    """Make an application with pages of its own, prepared before or after the extension is bound; gives a client."""
     served = serve(Base)
-    served.execute(sa.insert(Bomb.__table__), [{"id": 1, "name": "live"}])
+    served.execute(sa.insert(Bomb.__table__), [{"name": "live"}])
+    apps = []
 
     def make(prepare):
-        return Site(database_uri, prepare, late=request.param).client
+        app = Flask("site")
+        app.config.update(API_BASE_MODEL=Base, API_DATABASE_URI=database_uri, API_LOG_REQUESTS=False)
+        if request.param == "before":
+            prepare(app)
+        Architect(app, parts=[RestPart()])
+        if request.param == "after":
+            prepare(app)
+        apps.append(app)
+        return app.test_client()
 
-    return make
+    yield make
+    for app in apps:
+        state_of(app).database.engine.dispose()
 
 
 def pages(app):
@@ -338,8 +337,9 @@ def pages(app):
 @pytest.mark.contract("rest 4.2")
 @pytest.mark.parametrize("url, status", [("/nowhere", 404), ("/gone", 410), ("/crash", 500), ("/apidocs", 404)])
 def test_pages_elsewhere_keep_the_error_pages_of_flask(site, url, status):
+    client = site(pages)
     for headers in ({}, {"Accept": "text/html"}, {"Accept": "*/*"}, {"Accept": "text/html,application/json;q=0.9"}):
-        response = site(pages).get(url, headers=headers)
+        response = client.get(url, headers=headers)
         assert (response.status_code, response.mimetype) == (status, "text/html")
 
 
@@ -389,8 +389,9 @@ def test_error_pages_of_the_application_stay_for_its_own_pages(site, handled, ur
         pages(app)
         app.register_error_handler(handled, lambda error: ("<h1>ours</h1>", 400))
 
+    client = site(prepare)
     for accept in ("text/html", "application/json"):
-        assert site(prepare).get(url, headers={"Accept": accept}).data == b"<h1>ours</h1>"
+        assert client.get(url, headers={"Accept": accept}).data == b"<h1>ours</h1>"
 
 
 def test_a_handler_for_every_http_error_stays_for_the_pages_of_the_application(site):

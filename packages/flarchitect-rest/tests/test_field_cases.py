@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 import sqlalchemy as sa
-from flarchitect_core.http.errors import ConfigurationError
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from flarchitect_core.errors import ConfigurationError
 
 pytestmark = pytest.mark.contract("rest 2.2")
 

@@ -657,7 +657,7 @@ def test_filters_are_bound_values_of_one_statement_shape(cinema_app):
     assert "DROP" not in log.statements[0]
 
 
-# --- property: the answer is what the rows say -------------------------------------------------------------------------
+# --- property: the answer is what the rows say ------------------------------------------------------------------------
 
 
 class PropertyBase(DeclarativeBase):

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, foreign, mapped_column, relationship, remote
 
-from flarchitect_core.http.errors import ConfigurationError
+from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.testing import error_of, make_app
 from flarchitect_rest.part import RestPart
 

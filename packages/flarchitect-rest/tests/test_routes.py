@@ -12,7 +12,7 @@ from flask_sqlalchemy import SQLAlchemy
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flarchitect_core.architect import Architect
-from flarchitect_core.http.errors import ConfigurationError
+from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.testing import error_of, make_app
 from flarchitect_rest.part import RestPart
 

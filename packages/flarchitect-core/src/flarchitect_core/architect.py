@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from flarchitect_core import options as core
 from flarchitect_core._discovery import installed_parts, ordered
 from flarchitect_core.database import Database
-from flarchitect_core.http.errors import AlreadyInitialisedError, ConfigurationError
+from flarchitect_core.errors import AlreadyInitialisedError, ConfigurationError
 from flarchitect_core.http.hooks import install_hooks
 from flarchitect_core.http.responses import Envelope
 from flarchitect_core.model.registry import Registry, published_models

@@ -15,8 +15,8 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from flarchitect_core import options
 from flarchitect_core.drivers import install_line
+from flarchitect_core.http.request_scope import RequestScope, current_request
 from flarchitect_core.operations.listeners import someone_listens_to_execution
-from flarchitect_core.request_scope import RequestScope, current_request
 from flarchitect_core.settings import Settings
 from flarchitect_core.startup import StartupReport
 

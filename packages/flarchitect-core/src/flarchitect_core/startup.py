@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from flarchitect_core.http.errors import ConfigurationError
+from flarchitect_core.errors import ConfigurationError
 
 __all__ = ["StartupReport"]
 

@@ -8,8 +8,8 @@ from urllib.parse import parse_qsl, quote
 from flask import Response, request
 
 from flarchitect_core import options
+from flarchitect_core.errors import QueryError
 from flarchitect_core.http.body import read_object
-from flarchitect_core.http.errors import QueryError
 from flarchitect_core.model.resource import Relation, Resource
 from flarchitect_core.operations.executor import SessionExecutor
 from flarchitect_core.operations.read import list_rows, parent_not_found, read_related_row, read_row

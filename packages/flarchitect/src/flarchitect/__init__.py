@@ -1,16 +1,18 @@
 """Turn SQLAlchemy models into a production API: `Architect(app)`.
 
 The modules of this package are the documented import paths; the code behind them lives in `flarchitect_core` and the
-parts.
+parts. A module that stands for one module of core is that module, so that what is patched in it takes effect.
 """
 
 from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
+from flarchitect import core, logging, schemas, utils
 from flarchitect_core.architect import Architect
+from flarchitect_core.resolution import clear_config_cache
 
-__all__ = ["Architect", "__version__"]
+__all__ = ["Architect", "__version__", "clear_config_cache", "core", "logging", "schemas", "utils"]
 
 try:
     __version__ = version("flarchitect")

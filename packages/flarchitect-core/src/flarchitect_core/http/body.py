@@ -10,7 +10,7 @@ from flask import Request
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from flarchitect_core import options
-from flarchitect_core.http.errors import ApiError, BadRequestError
+from flarchitect_core.errors import ApiError, BadRequestError
 from flarchitect_core.settings import Settings
 
 __all__ = ["parse_json", "read_object"]

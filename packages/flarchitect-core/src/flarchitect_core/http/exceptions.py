@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from werkzeug.exceptions import HTTPException
 
-from flarchitect_core.http.errors import ApiError, Fields, FlarchitectError, error_code, phrase_of
+from flarchitect_core.errors import ApiError, Fields, FlarchitectError, error_code, phrase_of
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

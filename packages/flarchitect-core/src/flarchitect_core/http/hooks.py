@@ -8,11 +8,11 @@ from flask import Blueprint, Response, current_app, got_request_exception, reque
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from flarchitect_core import options
-from flarchitect_core.http.errors import ApiError, error_code, phrase_of
+from flarchitect_core.errors import ApiError, error_code, phrase_of
 from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.http.logs import AppLog, configure, one_line
 from flarchitect_core.http.request_id import identify
-from flarchitect_core.request_scope import begin_request, current_request, end_request
+from flarchitect_core.http.request_scope import begin_request, current_request, end_request
 from flarchitect_core.resolution import forget_request_lookups
 from flarchitect_core.state import ApplicationState, state_of
 from flarchitect_core.suggestions import nearest

@@ -11,10 +11,10 @@ import orjson
 from flask import Response
 
 from flarchitect_core import options
-from flarchitect_core.http.errors import ApiError, phrase_of
+from flarchitect_core.errors import ApiError, phrase_of
+from flarchitect_core.http.request_scope import current_request
 from flarchitect_core.model.fields import to_jsonable
 from flarchitect_core.model.naming import field_name
-from flarchitect_core.request_scope import current_request
 from flarchitect_core.settings import Settings
 
 __all__ = ["Envelope", "encode_json"]

@@ -13,7 +13,7 @@ from sqlalchemy.engine import Connection
 from sqlalchemy.engine.interfaces import ReflectedColumn, ReflectedForeignKeyConstraint
 from sqlalchemy.exc import SAWarning
 
-from flarchitect_core.http.errors import ConfigurationError
+from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.suggestions import nearest
 
 __all__ = ["Catalogue", "read_catalogue"]

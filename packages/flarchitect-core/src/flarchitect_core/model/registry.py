@@ -20,7 +20,6 @@ from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, R
 from flarchitect_core.model.naming import convert_case, field_name, segment_name
 from flarchitect_core.model.resource import Field, Relation, Resource
 from flarchitect_core.model.visibility import Visibility
-from flarchitect_core.query.include import PlanCache
 from flarchitect_core.settings import HTTP_METHODS, Settings, is_set
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.suggestions import nearest
@@ -102,7 +101,6 @@ class Registry:
             table_names=self._table_names(model),
             fields=fields,
             key=tuple(by_attribute[fact.name] for fact in facts.key),
-            plans=PlanCache(),
         )
         for path in dict.fromkeys((*paths, resource.canonical_path)):
             other = self._by_path.setdefault(path, resource)

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.model.fields import ColumnField
 from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, RelationFact
 from flarchitect_core.model.join_tokens import join_tokens
@@ -13,9 +14,11 @@ from flarchitect_core.model.keys import key_text, key_value, url_converter
 from flarchitect_core.model.naming import convert_case
 
 if TYPE_CHECKING:
-    from flarchitect_core.query.include import PlanCache
+    from flarchitect_core.query.include import LoadPlan, View
 
 __all__ = ["Field", "Relation", "Resource"]
+
+PLANS_PER_RESOURCE = 256
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -108,6 +111,7 @@ class Resource:
         relations: External name to relation.
         methods: HTTP methods that exist.
         table_names: What may stand before the dot in a qualified field name.
+        plans: How to load each view that was asked for. Clients choose views, so the number is bounded.
     """
 
     name: str
@@ -120,8 +124,8 @@ class Resource:
     table_names: frozenset[str]
     fields: dict[str, Field]
     key: tuple[Field, ...]
-    plans: PlanCache
     relations: dict[str, Relation] = field(default_factory=dict)
+    plans: BoundedCache[View, LoadPlan] = field(default_factory=lambda: BoundedCache(PLANS_PER_RESOURCE))
     _by_attribute: dict[str, Field] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

@@ -9,7 +9,7 @@ import marshmallow as ma
 import sqlalchemy as sa
 
 from flarchitect_core import options
-from flarchitect_core.http.errors import ValidationError
+from flarchitect_core.errors import ValidationError
 from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.suggestions import nearest
 

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 
-from flarchitect_core.http.errors import ConflictError, QueryError, UnavailableError
+from flarchitect_core.errors import ConflictError, QueryError, UnavailableError
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource

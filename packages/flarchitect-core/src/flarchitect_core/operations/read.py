@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 
-from flarchitect_core.http.errors import NotFoundError
+from flarchitect_core.errors import NotFoundError
 from flarchitect_core.model.dumping import Record
 from flarchitect_core.query.compile import Scope, item_statement, key_parameters, parameters_of, statements_of
 from flarchitect_core.query.expressions import CollectionQuery
-from flarchitect_core.query.include import Executor, View, dump_rows, fetch_rows
+from flarchitect_core.query.include import Executor, View, dump_rows, fetch_rows, plan_of
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Relation, Resource
@@ -43,7 +43,7 @@ def list_rows(resource: Resource, query: CollectionQuery, executor: Executor, sc
     Raises:
         NotFoundError: The parent of the scope does not exist.
     """
-    plan = resource.plans.plan(resource, query.view)
+    plan = plan_of(resource, query.view)
     statements = statements_of(plan, query, scope)
     parameters = parameters_of(query, scope)
     window = {"row_limit": query.limit, "row_offset": query.offset}
@@ -79,7 +79,7 @@ def read_row(resource: Resource, key: Key | None, view: View, executor: Executor
     """
     if key is None:
         raise _row_not_found(resource)
-    plan = resource.plans.plan(resource, view)
+    plan = plan_of(resource, view)
     rows = fetch_rows(plan, executor, item_statement(plan), key_parameters(key))
     if not rows:
         raise _row_not_found(resource)
@@ -94,7 +94,7 @@ def read_related_row(relation: Relation, parent_key: Key | None, view: View, exe
     """
     if parent_key is None:
         raise parent_not_found(relation)
-    plan = relation.target.plans.plan(relation.target, view)
+    plan = plan_of(relation.target, view)
     query = CollectionQuery(view)
     scope = Scope(relation, parent_key)
     window = {"row_limit": 1, "row_offset": 0}
@@ -108,7 +108,7 @@ def read_related_row(relation: Relation, parent_key: Key | None, view: View, exe
 
 def _require_parent(relation: Relation, key: Key, executor: Executor) -> None:
     view = View(fields=tuple(item.name for item in relation.source.key), relations=False)
-    plan = relation.source.plans.plan(relation.source, view)
+    plan = plan_of(relation.source, view)
     if not fetch_rows(plan, executor, item_statement(plan), key_parameters(key)):
         raise parent_not_found(relation)
 

@@ -16,7 +16,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, lazyload
 
-from flarchitect_core.http.errors import NotFoundError, ValidationError
+from flarchitect_core.errors import NotFoundError, ValidationError
 from flarchitect_core.model.fields import to_jsonable
 from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.schemas import BodyReader, default_value

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Load, aliased, lazyload
 from sqlalchemy.sql.util import ClauseAdapter
 
 from flarchitect_core.bounded import BoundedCache
-from flarchitect_core.http.errors import QueryError
+from flarchitect_core.errors import QueryError
 from flarchitect_core.model.dumping import (
     DumpFunction,
     InlineMany,
@@ -34,9 +34,8 @@ from flarchitect_core.model.inspect import HybridFact
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Relation, Resource
 
-__all__ = ["Executor", "Include", "LoadPlan", "PlanCache", "View", "dump_rows", "fetch_rows", "follow"]
+__all__ = ["Executor", "Include", "LoadPlan", "View", "dump_rows", "fetch_rows", "follow", "plan_of"]
 
-PLANS_PER_RESOURCE = 256
 SHAPES_PER_PLAN = 256
 
 Mode = Literal["url", "json", "dynamic", "hybrid"]
@@ -177,15 +176,9 @@ def dump_rows(plan: LoadPlan, rows: Sequence[Any], executor: Executor) -> list[R
     return plan.dump(rows, executor.root, inlined)
 
 
-class PlanCache:
-    """The plans of one resource. Views come from clients, so the number is bounded."""
-
-    def __init__(self) -> None:
-        self._plans: BoundedCache[View, LoadPlan] = BoundedCache(PLANS_PER_RESOURCE)
-
-    def plan(self, resource: Resource, view: View) -> LoadPlan:
-        """Give the plan of a view."""
-        return self._plans.get(view, lambda: _PlanBuilder(resource, view).build())
+def plan_of(resource: Resource, view: View) -> LoadPlan:
+    """Give the plan of a view, from those kept when it was asked before."""
+    return resource.plans.get(view, lambda: _PlanBuilder(resource, view).build())
 
 
 class _PlanBuilder:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import marshmallow as ma
 
 from flarchitect_core import options
-from flarchitect_core.http.errors import QueryError
+from flarchitect_core.errors import QueryError
 from flarchitect_core.model.fields import BooleanField, text_to_value
 from flarchitect_core.model.join_tokens import normalise_join_token
 from flarchitect_core.query.expressions import AnyOf, CollectionQuery, Condition, OrderKey
