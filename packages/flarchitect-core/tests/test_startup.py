@@ -259,10 +259,10 @@ def test_without_full_auto_parts_register_when_they_are_asked_and_once() -> None
     ServingPart.acted = []
     app = Flask("manual")
     app.config["FULL_AUTO"] = False
-    architect = Architect(app, parts=[a_part("manual")])
+    architect = Architect(app, parts=[a_part("manual", serves_models=False)])
     assert ServingPart.acted == ["manual check"]
     architect.init_api(app)
-    assert ServingPart.acted == ["manual check", "manual register"]
+    assert ServingPart.acted == ["manual check", "manual check", "manual register"]
     with pytest.raises(AlreadyInitialisedError):
         architect.init_api(app)
 

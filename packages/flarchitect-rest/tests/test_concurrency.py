@@ -245,3 +245,19 @@ def test_what_a_test_holds_stays_usable(serve):
         assert item.stock == 2
         assert served.get("/api/items").status_code == 200
         assert item in session
+
+
+@pytest.mark.contract("rest 1.3")
+@pytest.mark.parametrize("method", ["patch", "put"])
+def test_what_the_application_holds_is_read_anew_before_a_change(serve, database_kind, method):
+    if database_kind == "mariadb":
+        pytest.skip("The transaction that the application has begun sees its own snapshot there.")
+    served = serve(Base, sessions="flask_sqlalchemy")
+    served.execute(sa.insert(Watched).values(id=1, name="a", stock=1))
+    with served.app.app_context():
+        held = served.app.extensions["sqlalchemy"].session.get(Watched, 1)
+        assert held.stock == 1
+        served.execute(sa.update(Watched).values(stock=5))
+        # The session still believes that the row has this stock.
+        assert getattr(served, method)("/api/watcheds/1", json={"name": "a", "stock": 1}).status_code == 200
+    assert served.scalar("SELECT stock FROM watcheds") == 1

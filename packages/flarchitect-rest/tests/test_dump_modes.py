@@ -743,3 +743,77 @@ def test_the_envelope_has_the_case_of_the_fields(serve):
         "value",
     }
     assert {cased(word, "camel") for word in words} == set(body)
+
+
+class Lands(DeclarativeBase):
+    pass
+
+
+class Land(Lands):
+    __tablename__ = "lands"
+
+    class Meta:
+        pass
+
+    code: Mapped[str] = mapped_column(sa.String(10), primary_key=True)
+    towns: Mapped[list[Town]] = relationship(back_populates="land")
+
+
+class Town(Lands):
+    __tablename__ = "towns"
+
+    class Meta:
+        pass
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    land_code: Mapped[str] = mapped_column(sa.String(10), sa.ForeignKey("lands.code"))
+    land: Mapped[Land] = relationship(back_populates="towns")
+
+
+def test_text_keys_match_as_the_database_compares_them(serve, database_kind):
+    served = serve(Lands)
+    written = "nor" if database_kind == "mariadb" else "NOR"
+    served.execute(sa.insert(Land), [{"code": "NOR"}])
+    served.execute(sa.insert(Town), [{"id": 1, "land_code": written}])
+    assert served.value("/api/towns/1?dump=json")["land"] == {"code": "NOR"}
+    assert served.value("/api/lands/NOR?dump=json")["towns"] == [{"id": 1, "land_code": written}]
+
+
+class Pairs(DeclarativeBase):
+    pass
+
+
+class Pair(Pairs):
+    __tablename__ = "pairs"
+
+    class Meta:
+        pass
+
+    left: Mapped[int] = mapped_column(primary_key=True)
+    right: Mapped[int] = mapped_column(primary_key=True)
+    remarks: Mapped[list[Remark]] = relationship(back_populates="pair")
+
+
+class Remark(Pairs):
+    __tablename__ = "remarks"
+    __table_args__ = (sa.ForeignKeyConstraint(["pair_left", "pair_right"], ["pairs.left", "pairs.right"]),)
+
+    class Meta:
+        pass
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    pair_left: Mapped[int]
+    pair_right: Mapped[int]
+    pair: Mapped[Pair] = relationship(back_populates="remarks")
+
+
+@pytest.mark.parametrize("rows", [1000, 1001])
+def test_composite_keys_are_inlined_up_to_what_every_database_takes(serve, rows):
+    served = serve(Pairs, API_PAGINATION_SIZE_MAX=2000)
+    served.execute(sa.insert(Pair), [{"left": n, "right": n} for n in range(rows)])
+    served.execute(sa.insert(Remark), [{"id": 1, "pair_left": 5, "pair_right": 5}])
+    response = served.get("/api/pairs?dump=json&limit=2000")
+    if rows > 1000:
+        error_of(response, 400, "too_many_related_rows")
+    else:
+        assert response.get_json()["value"][5]["remarks"] == [{"id": 1, "pair_left": 5, "pair_right": 5}]

@@ -690,15 +690,16 @@ def things(tmp_path_factory):
 PLAIN = st.text(alphabet="abAB%_/\\'é😀", max_size=4)
 TEXTS = st.text(alphabet="abAB%_/\\'\" é😀.+&=#?,()[];", max_size=4)
 SCALARS = {
-    "number": st.integers(-3, 3),
-    "ratio": st.sampled_from([-1.5, 0.0, 0.25, 3.0, 1e10]),
+    "number": st.integers(-1, 1),
+    "ratio": st.sampled_from([-1.5, 0.25, 1e10]),
     "text": PLAIN,
-    "day": st.dates(dt.date(2024, 1, 1), dt.date(2024, 1, 5)),
+    "day": st.dates(dt.date(2024, 1, 1), dt.date(2024, 1, 3)),
     "flag": st.booleans(),
 }
 ROWS = st.lists(
     st.fixed_dictionaries({name: st.none() | values for name, values in SCALARS.items()} | {"text": st.none() | TEXTS}),
-    max_size=8,
+    min_size=4,
+    max_size=10,
 )
 
 
@@ -749,10 +750,10 @@ def holds(row, condition):
     return COMPARE[name](value, values[0])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     rows=ROWS,
-    plain=st.lists(conditions(grouped=False), max_size=3),
+    plain=st.lists(conditions(grouped=False), max_size=2),
     groups=st.lists(st.lists(conditions(grouped=True), min_size=1, max_size=3), max_size=2),
 )
 def test_the_api_gives_exactly_the_rows_for_which_the_filters_hold(things, rows, plain, groups):

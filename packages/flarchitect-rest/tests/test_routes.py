@@ -779,6 +779,24 @@ def test_init_api_generates_routes_once(config):
         architect.init_api()
 
 
+@pytest.mark.contract("rest 1.1")
+def test_init_api_takes_options_and_finds_models_that_came_later(database_uri):
+    app = Flask("late")
+    app.config.update(FULL_AUTO=False, API_LOG_REQUESTS=False, API_DATABASE_URI=database_uri)
+    architect = Architect(app, parts=[RestPart()])
+    architect.init_api(app, api_base_model=films(), api_prefix="/late")
+    assert ("GET", "/late/films") in routes(app)
+
+
+@pytest.mark.contract("rest 1.2")
+def test_init_api_without_models_is_an_error(database_uri):
+    app = Flask("nothing")
+    app.config.update(FULL_AUTO=False, API_LOG_REQUESTS=False, API_DATABASE_URI=database_uri)
+    architect = Architect(app, parts=[RestPart()])
+    with pytest.raises(ConfigurationError, match="API_BASE_MODEL"):
+        architect.init_api()
+
+
 def test_without_full_auto_no_base_is_needed():
     app = Flask("empty")
     app.config.update(FULL_AUTO=False, API_LOG_REQUESTS=False)

@@ -72,7 +72,7 @@ class Architect:
         chosen = installed_parts(report) if parts is None else ordered(list(parts))
         declared = [*core.CORE_OPTIONS, *(option for part in chosen for option in part.options)]
         settings = Settings(app.config, declared, _overrides(options, declared, report))
-        models = self._models(settings, chosen, report)
+        models = self._models(settings, chosen, report, required=settings.get(core.FULL_AUTO))
         settings.check(report, models)
         state = ApplicationState(
             app=app,
@@ -88,12 +88,7 @@ class Architect:
 
     def _bind(self, state: ApplicationState) -> None:
         app, report = state.app, state.report
-        if len(state.registry):
-            with app.app_context():
-                state.database.check(report, [resource.model for resource in state.registry])
-        for part in state.parts:
-            part.check(state)
-        report.raise_if_any()
+        self._check(state)
         app.extensions[STATE_KEY] = state
         app.extensions[FLASK_APP_NAME] = self
         self._apps.add(app)
@@ -102,14 +97,34 @@ class Architect:
             self._register(state)
         report.log_notices()
 
-    def init_api(self, app: Flask | None = None) -> None:
+    @staticmethod
+    def _check(state: ApplicationState) -> None:
+        if len(state.registry):
+            with state.app.app_context():
+                state.database.check(state.report, [resource.model for resource in state.registry])
+        for part in state.parts:
+            part.check(state)
+        state.report.raise_if_any()
+
+    def init_api(self, app: Flask | None = None, **options: Any) -> None:
         """Generate the routes now; for applications with `FULL_AUTO` off.
+
+        Args:
+            app: Application, the one this object is bound to by default.
+            options: Further options by name, as for the class; models that are defined by now are found too.
 
         Raises:
             RuntimeError: The application is not bound, or has its routes already.
             ConfigurationError: What the parts found wrong.
         """
-        self._register(state_of(app or self.app))
+        state = state_of(app or self.app)
+        if not state.is_registered:
+            state.settings.override(_overrides(options, state.settings, state.report))
+            models = self._models(state.settings, state.parts, state.report, required=True)
+            state.settings.check(state.report, models)
+            state.registry = _registry(models, state.settings, state.report)
+            self._check(state)
+        self._register(state)
 
     @staticmethod
     def _register(state: ApplicationState) -> None:
@@ -128,12 +143,12 @@ class Architect:
         return default if self.app is None else self.app.config.get(key, default)
 
     @staticmethod
-    def _models(settings: Settings, parts: Iterable[Part], report: StartupReport) -> list[type]:
+    def _models(settings: Settings, parts: Iterable[Part], report: StartupReport, *, required: bool) -> list[type]:
+        """Find the published models; that there are none is a mistake when they are `required` now."""
         bases = settings.get(core.BASE_MODEL)
         if bases is None:
             wanted = [part.name for part in parts if part.serves_models]
-            automatic = settings.get(core.FULL_AUTO)
-            if wanted and automatic:
+            if wanted and required:
                 report.problem(
                     f"API_BASE_MODEL is not set, and FULL_AUTO is on, so {', '.join(wanted)} has nothing to serve. "
                     f"Set API_BASE_MODEL to the declarative base of your models, or FULL_AUTO = False."
@@ -142,7 +157,7 @@ class Architect:
         if not core.BASE_MODEL.expects.holds(bases):
             return []  # `Settings.check` reports it
         models = published_models(bases)
-        if not models:
+        if not models and required:
             report.problem(
                 f"API_BASE_MODEL ({bases!r}) has no published model. Import the modules that define the models before "
                 f"Architect(app), and give each model to publish an inner `class Meta: pass`."

@@ -58,7 +58,8 @@ class Database:
         if uri is not None:
             if self._settings.get(options.SESSION_GETTER) is not None:
                 report.problem("API_SESSION_GETTER and API_DATABASE_URI are both set. Keep one of them.")
-            self._open(report, uri)
+            if self.engine is None:
+                self._open(report, uri)
             return
         without = [model.__name__ for model in models if self._source(model) is None]
         if without:

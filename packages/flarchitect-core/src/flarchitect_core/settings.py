@@ -158,6 +158,11 @@ class Settings:
         """Find a declared option by its name without `API_`, in any letter case."""
         return self._options.get(name.upper())
 
+    def override(self, values: Mapping[str, Any]) -> None:
+        """Set options by name, as keyword arguments of the application's code do."""
+        self._overrides.update(values)
+        self._plans.clear()
+
     def forget(self) -> None:
         """Read every `Meta` anew; for code that changes one after the start."""
         self._plans.clear()

@@ -142,7 +142,12 @@ class _Builder:
             self.notices.append(f"Table `{name}` is not served, because its key `{missing[0]}` is left out.")
             return
         table = sa.Table(name, self.base.metadata, *columns.values(), schema=self._catalogue.schema)
-        class_ = self._classes.take([class_name(name)])
+        wanted = class_name(name)
+        class_ = self._classes.take([wanted])
+        if class_ != wanted:
+            self.notices.append(
+                f"Table `{name}` is served as `{class_}`, because another table has the name `{wanted}`."
+            )
         namespace = {
             "__table__": table,
             "__module__": __name__,

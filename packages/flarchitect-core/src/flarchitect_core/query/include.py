@@ -38,6 +38,10 @@ __all__ = ["Executor", "Include", "LoadPlan", "View", "dump_rows", "fetch_rows",
 
 SHAPES_PER_PLAN = 256
 
+# Bind parameters that every database takes in one statement, and pairs that PostgreSQL compares within its stack.
+_KEYS_MAX = 30_000
+_COMPOSITE_KEYS_MAX = 1_000
+
 Mode = Literal["url", "json", "dynamic", "hybrid"]
 
 
@@ -130,6 +134,8 @@ class Include:
         keys = dict.fromkeys(key for key in map(parent_key, rows) if not _has_null(key))
         if not keys:
             return {}
+        if len(keys) > (_KEYS_MAX if len(self.parent) == 1 else _COMPOSITE_KEYS_MAX):
+            raise self._too_many_parents(len(keys))
         model = self.relation.target.model
         parameters: dict[str, Any] = {"keys": list(keys)}
         most = None if self.relation.fact.is_reference else executor.inline_rows_max(model)
@@ -146,6 +152,14 @@ class Include:
         for key, record in zip(map(child_key, related), records, strict=True):
             groups.setdefault(key, []).append(record)
         return groups
+
+    def _too_many_parents(self, found: int) -> QueryError:
+        return QueryError(
+            f"The relation {self.relation.name!r} cannot be inlined in {found} rows at once. Ask for fewer rows with "
+            f"`limit`, or for links with `dump=url`.",
+            reason="too_many_related_rows",
+            details={"relation": self.relation.name},
+        )
 
     def _too_many(self, most: int) -> QueryError:
         relation = self.relation
@@ -272,7 +286,7 @@ class _PlanBuilder:
         view = replace(self.view, depth=self.view.depth - 1, fields=None, joined=frozenset(), method="GET")
         child = _PlanBuilder(relation.target, view, relation)
         fact = relation.fact
-        if fact.is_direct:
+        if fact.is_direct and self._compares_exactly(fact.local_names):
             parent = tuple(self.column(attribute) for attribute in fact.local_names)
             link = tuple(child.column(attribute) for attribute in fact.remote_names)
             plan = child.build()
@@ -291,6 +305,11 @@ class _PlanBuilder:
         slot = len(self.includes)
         self.includes.append(Include(relation, plan, parent, link, statement))
         self.outputs[name] = InlineMany(slot, parent) if relation.many else InlineOne(slot, parent)
+
+    def _compares_exactly(self, attributes: Sequence[str]) -> bool:
+        """Say whether equal values of these columns are equal in Python too; text is equal as its collation says."""
+        types = {fact.name: fact.type for fact in self.resource.facts.columns}
+        return not any(isinstance(getattr(types[name], "impl_instance", types[name]), sa.String) for name in attributes)
 
     # --- result -------------------------------------------------------------------------------------------------------
 

@@ -348,10 +348,11 @@ class _Parser:
         if field is not None and self.method not in field.hidden_in:
             return field.name
         relation = self.resource.relation(name)
-        if relation is not None:
+        if relation is not None and (relation.is_shown or relation.name in self._joined()):
             return relation.name
         shown = [item.name for item in self.resource.fields.values() if self.method not in item.hidden_in]
-        raise self._no_column(name, [*shown, *self.resource.relations])
+        relations = [item.name for item in self.resource.relations.values() if item.is_shown]
+        raise self._no_column(name, [*shown, *relations])
 
     def _joined(self) -> frozenset[str]:
         given = self.values.get("join")

@@ -18,6 +18,7 @@ from flarchitect_rest.serve.database_failures import sentence_for
 from flarchitect_rest.serve.database_url import DatabaseURL, read_url
 from flarchitect_rest.serve.errors import ServeError, WrongArgumentError
 from flarchitect_rest.serve.index import add_index
+from flarchitect_rest.serve.trusted_hosts import refuse_other_hosts
 
 __all__ = ["create_app"]
 
@@ -66,7 +67,6 @@ def create_app(
         API_RELATION_ROUTE_NAMING="auto",
         API_DUMP_VERSION=False,
         API_EXPOSE_EXCEPTIONS=debug,
-        TRUSTED_HOSTS=list(trusted_hosts) or None,
     )
     # Not `Architect(app)`, which waits for the reloader where a server has one.
     Architect().init_app(app)
@@ -75,6 +75,8 @@ def create_app(
     state = state_of(app)
     state.report.notices[:0] = reflection.notices
     add_index(state)
+    if trusted_hosts:
+        refuse_other_hosts(app, trusted_hosts)
     return app
 
 

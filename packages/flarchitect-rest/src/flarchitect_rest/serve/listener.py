@@ -12,7 +12,7 @@ from flarchitect_rest.serve.errors import ServeError, WrongArgumentError
 
 __all__ = ["Address", "bind"]
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 _UNKNOWN_ADDRESS = frozenset({errno.EADDRNOTAVAIL})
 _DENIED = frozenset({errno.EACCES, errno.EPERM})
@@ -50,7 +50,7 @@ class Address:
         """
         if not self.is_local:
             return ()
-        return (*LOOPBACK_NAMES, f"[{self.host}]" if ":" in self.host else self.host)
+        return (*_LOOPBACK_NAMES, self.host, self.ip)
 
 
 def bind(host: str, port: int) -> tuple[socket.socket, Address]:
