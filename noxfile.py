@@ -52,6 +52,9 @@ SERVERS = {
 }
 STRESS_ROUNDS = 5
 
+# One process for each core; `-- -n 0` gives one, for a debugger.
+PYTEST = ("pytest", "-n", "auto")
+
 
 @nox.session
 def demo(session: nox.Session) -> None:
@@ -69,7 +72,7 @@ def demo(session: nox.Session) -> None:
 def tests(session: nox.Session, package: str) -> None:
     """Test the built wheel of one package in a fresh environment, with nothing but its declared dependencies."""
     session.install(*wheels(session, [package, *siblings(package)]), *test_group(package))
-    session.run("pytest", f"packages/{package}/tests", *session.posargs)
+    session.run(*PYTEST, f"packages/{package}/tests", *session.posargs)
 
 
 @nox.session(python=PYTHONS[0])
@@ -78,14 +81,14 @@ def minimum(session: nox.Session, package: str) -> None:
     """Test the built wheel of one package on the oldest Python with the lowest versions it declares."""
     names = [package, *siblings(package)]
     session.install(*wheels(session, names), *lowest(names), *test_group(package))
-    session.run("pytest", f"packages/{package}/tests", *session.posargs)
+    session.run(*PYTEST, f"packages/{package}/tests", *session.posargs)
 
 
 @nox.session(reuse_venv=True)
 def suite(session: nox.Session) -> None:
     """Test all packages in one editable environment: the fast loop. Arguments after `--` go to pytest."""
     install_workspace(session)
-    session.run("pytest", *session.posargs)
+    session.run(*PYTEST, *session.posargs)
 
 
 @nox.session
@@ -96,7 +99,7 @@ def services(session: nox.Session) -> None:
         names = ", ".join(variable for variable, _ in SERVERS.values())
         session.error(f"No answer from {' and '.join(missing)}. Start the server or set its URL: {names}")
     install_workspace(session)
-    session.run("pytest", *session.posargs, env={"FLARCHITECT_TEST_DATABASES": ",".join(SERVERS).lower()})
+    session.run(*PYTEST, *session.posargs, env={"FLARCHITECT_TEST_DATABASES": ",".join(SERVERS).lower()})
 
 
 @nox.session
@@ -104,7 +107,7 @@ def stress(session: nox.Session) -> None:
     """Repeat the suite in random orders, to find tests that depend on each other or on luck."""
     install_workspace(session)
     for _ in range(STRESS_ROUNDS):
-        session.run("pytest", *session.posargs)
+        session.run(*PYTEST, *session.posargs)
 
 
 @nox.session

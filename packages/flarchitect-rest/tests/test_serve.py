@@ -255,7 +255,6 @@ def client_of() -> Iterator[Callable[..., FlaskClient]]:
 
         def start(url: str, **options: Any) -> FlaskClient:
             app = create_app(url, **options)
-            app.config["API_LOG_REQUESTS"] = False
             opened.callback(state_of(app).database.engine.dispose)
             return app.test_client()
 

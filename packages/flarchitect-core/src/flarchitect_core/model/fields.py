@@ -19,8 +19,9 @@ from typing import Any, ClassVar
 import marshmallow as ma
 from marshmallow import fields, validate
 from sqlalchemy import types as sqltypes
-from sqlalchemy.dialects import mysql, postgresql
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from flarchitect_core.model.dialect_types import lineage
 
 __all__ = ["TYPE_TABLE", "ColumnField", "field_for_python_type", "field_for_type", "text_to_value", "to_jsonable"]
 
@@ -464,17 +465,17 @@ def _microseconds(fraction: str | None) -> int:
 
 # --- SQLAlchemy type to field ----------------------------------------------------------------------------------------
 
-_BITS: tuple[tuple[type[TypeEngine[Any]], int], ...] = (
-    (mysql.TINYINT, 8),
-    (mysql.MEDIUMINT, 24),
-    (sqltypes.SmallInteger, 16),
-    (sqltypes.BigInteger, 64),
-    (sqltypes.Integer, 32),
-)
+_BITS: dict[type | str, int] = {
+    "mysql.TINYINT": 8,
+    "mysql.MEDIUMINT": 24,
+    sqltypes.SmallInteger: 16,
+    sqltypes.BigInteger: 64,
+    sqltypes.Integer: 32,
+}
 
 
 def _integer(type_: Any) -> ColumnField:
-    bits = next(bits for class_, bits in _BITS if isinstance(type_, class_))
+    bits = next(_BITS[kind] for kind in lineage(type_) if kind in _BITS)
     if getattr(type_, "unsigned", False):
         return IntegerField(minimum=0, maximum=2**bits - 1)
     return IntegerField(minimum=-(2 ** (bits - 1)), maximum=2 ** (bits - 1) - 1)
@@ -497,7 +498,7 @@ def _array(type_: Any) -> ColumnField:
     return ArrayField(inner) if (type_.dimensions or 1) == 1 else TextFormField()
 
 
-TYPE_TABLE: dict[type[TypeEngine[Any]], Callable[[Any], ColumnField]] = {
+TYPE_TABLE: dict[type | str, Callable[[Any], ColumnField]] = {
     sqltypes.Integer: _integer,
     sqltypes.Float: lambda type_: _numeric(type_) if type_.asdecimal else FloatField(),
     sqltypes.Numeric: _numeric,
@@ -508,25 +509,25 @@ TYPE_TABLE: dict[type[TypeEngine[Any]], Callable[[Any], ColumnField]] = {
     sqltypes.Date: lambda type_: DateField(),
     sqltypes.Time: lambda type_: TimeField(),
     sqltypes.Interval: lambda type_: IntervalField(),
-    postgresql.INTERVAL: lambda type_: IntervalField(),
+    "postgresql.INTERVAL": lambda type_: IntervalField(),
     sqltypes.Uuid: lambda type_: UUIDField(as_uuid=bool(type_.as_uuid)),
     sqltypes.JSON: lambda type_: JSONField(),
-    postgresql.HSTORE: lambda type_: JSONField(),
+    "postgresql.HSTORE": lambda type_: JSONField(),
     sqltypes.LargeBinary: lambda type_: BinaryField(length=type_.length),
     sqltypes.BINARY: lambda type_: BinaryField(length=type_.length),
     sqltypes.VARBINARY: lambda type_: BinaryField(length=type_.length),
     sqltypes.ARRAY: _array,
-    mysql.YEAR: lambda type_: IntegerField(minimum=0, maximum=2155),
+    "mysql.YEAR": lambda type_: IntegerField(minimum=0, maximum=2155),
 }
-"""SQLAlchemy type to the maker of its field; the entry nearest in the type's class hierarchy is used."""
+"""SQLAlchemy type, or name of a dialect's type, to the maker of its field; the nearest in its lineage is used."""
 
 
 def field_for_type(type_: TypeEngine[Any]) -> ColumnField:
     """Make the field of a SQLAlchemy type; a `TypeDecorator` is taken as its `impl` (rest 5.2)."""
     # The table first: `Interval` is itself a decorator.
-    for class_ in type(type_).__mro__:
-        if class_ in TYPE_TABLE:
-            return TYPE_TABLE[class_](type_)
+    for kind in lineage(type_):
+        if kind in TYPE_TABLE:
+            return TYPE_TABLE[kind](type_)
     if isinstance(type_, TypeDecorator):
         field = field_for_type(type_.impl_instance)
         # What a decorator returns is its own affair, so its values are judged one by one.

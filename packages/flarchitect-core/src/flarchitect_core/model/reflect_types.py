@@ -9,9 +9,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import types as sqltypes
-from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator, TypeEngine
+
+from flarchitect_core.model.dialect_types import is_dialect_type
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.type_api import _BindProcessorType, _ResultProcessorType
@@ -81,8 +83,9 @@ def served_type(reflected: TypeEngine[Any], *, dialect: str, declared: str = "")
     Returns:
         `None` when nothing is known of the column's values.
     """
-    if isinstance(reflected, postgresql.DOMAIN):
-        return served_type(reflected.data_type, dialect=dialect)
+    if is_dialect_type(reflected, "postgresql.DOMAIN"):
+        domain: Any = reflected
+        return served_type(domain.data_type, dialect=dialect)
     if isinstance(reflected, sqltypes.Float):
         # The doubles of MySQL would be read as decimals, cut to ten digits.
         return sqltypes.Double() if reflected.asdecimal else reflected
@@ -115,16 +118,16 @@ def _array_type(reflected: sqltypes.ARRAY[Any], dialect: str) -> TypeEngine[Any]
 
 
 def _mysql_type(reflected: TypeEngine[Any]) -> TypeEngine[Any]:
-    if isinstance(reflected, mysql.TINYINT) and reflected.display_width == 1:
+    if is_dialect_type(reflected, "mysql.TINYINT") and getattr(reflected, "display_width", None) == 1:
         return sqltypes.Boolean()
-    if isinstance(reflected, mysql.SET):
+    if is_dialect_type(reflected, "mysql.SET"):
         # Read as a set its members would have no order; the text of the database is `a,b`.
         return sqltypes.String()
-    return Lenient(reflected) if isinstance(reflected, mysql.TIME) else reflected
+    return Lenient(reflected) if is_dialect_type(reflected, "mysql.TIME") else reflected
 
 
 def _reader(reflected: TypeEngine[Any]) -> _ResultProcessorType[Any] | None:
-    if isinstance(reflected, mysql.TIME):
+    if is_dialect_type(reflected, "mysql.TIME"):
         return _to_time
     if isinstance(reflected, sqltypes.Numeric):
         return partial(_to_decimal, reflected.scale)
