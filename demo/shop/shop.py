@@ -122,7 +122,7 @@ def read_arguments() -> Namespace:
 
 
 def end(number: int, frame: FrameType | None) -> None:
-    """End on SIGTERM as on Ctrl-C."""
+    """End at once and in order."""
     raise KeyboardInterrupt
 
 
@@ -131,7 +131,9 @@ def main() -> None:
     arguments = read_arguments()
     if sys.version_info >= (3, 14):
         print("shop: this Python is newer than 3.13, the newest one the demo was tested with.", file=sys.stderr)
-    signal.signal(signal.SIGTERM, end)
+    # Ctrl-C as well: a shell that starts a program in the background makes it deaf to it.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, end)
     with suppress(KeyboardInterrupt), data_folder(arguments.data) as folder:
         if arguments.check:
             check(folder)
