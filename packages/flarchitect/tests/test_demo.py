@@ -52,8 +52,9 @@ def shop() -> Iterator[tuple[subprocess.Popen[str], str]]:
                 break
         yield process, "".join(lines)
     finally:
-        process.kill()
-        process.communicate()
+        # Not killed: it removes its folder.
+        process.terminate()
+        process.communicate(timeout=60)
 
 
 def curl_lines(text: str) -> list[list[str]]:

@@ -424,11 +424,14 @@ class TextFormField(ColumnField):
 
     operators = frozenset()
     dump_source = "to_jsonable({v})"
+    default_error_messages = {"invalid": "Not a valid string."}
 
     def to_json(self, value: Any) -> Any:
         return to_jsonable(value)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        if not isinstance(value, str):
+            raise self.make_error("invalid")
         return value
 
 
@@ -495,7 +498,7 @@ def _enum(type_: Any) -> ColumnField:
 
 def _array(type_: Any) -> ColumnField:
     inner = field_for_type(type_.item_type)
-    return ArrayField(inner) if (type_.dimensions or 1) == 1 else TextFormField()
+    return ArrayField(inner) if (type_.dimensions or 1) == 1 else JSONField()
 
 
 TYPE_TABLE: dict[type | str, Callable[[Any], ColumnField]] = {

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Field", "Relation", "Resource"]
 
-PLANS_PER_RESOURCE = 256
+PLANS_PER_RESOURCE = 128
 
 
 @dataclass(frozen=True, eq=False, slots=True)

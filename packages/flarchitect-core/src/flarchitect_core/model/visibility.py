@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import fnmatch
 from collections.abc import Iterable
 from typing import Any
@@ -23,6 +24,7 @@ _LISTS: tuple[Option[Any], ...] = (
     options.IGNORE_INPUT_FIELDS,
 )
 _NEVER_SECRET = (Boolean, Date, DateTime, Time, Interval)
+_NEVER_SECRET_PYTHON = (bool, dt.date, dt.datetime, dt.time, dt.timedelta)
 
 
 class Visibility:
@@ -47,7 +49,8 @@ class Visibility:
         """Give the methods whose answers leave the column out."""
         listed = self._methods_listing(fact.name, options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS)
         if isinstance(fact, HybridFact):
-            return listed | self._without_hybrids
+            secret = fact.python_type not in _NEVER_SECRET_PYTHON and self._looks_secret(fact.name)
+            return frozenset(HTTP_METHODS) if secret else listed | self._without_hybrids
         if fact.info.get("write_only") or self.is_secret(fact):
             return frozenset(HTTP_METHODS)
         return listed
@@ -79,7 +82,11 @@ class Visibility:
             return False
         if is_reference and isinstance(column_type, (Integer, Uuid)):
             return False
-        snake = field_name(fact.name, "snake")
+        return self._looks_secret(fact.name)
+
+    def _looks_secret(self, name: str) -> bool:
+        # A leading underscore is how a column hides behind a hybrid property of its name.
+        snake = field_name(name, "snake").lstrip("_")
         return any(fnmatch.fnmatchcase(snake, pattern) for pattern in self._secret_patterns)
 
     def check(self, report: StartupReport, attributes: Iterable[str]) -> None:

@@ -7,7 +7,15 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, InterfaceError, InternalError, OperationalError
+from sqlalchemy.exc import (
+    DataError,
+    DBAPIError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    StatementError,
+)
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -76,7 +84,10 @@ def _unavailable() -> UnavailableError:
 
 def _is_out_of_range(error: Exception) -> bool:
     # SQLAlchemy wraps what a column type raises on the way to the driver, such as an interval kept as a date.
-    return isinstance(error, (DataError, OverflowError)) or isinstance(getattr(error, "orig", None), OverflowError)
+    if isinstance(error, (DataError, OverflowError)):
+        return True
+    refused = (OverflowError, ValueError, TypeError)
+    return isinstance(error, StatementError) and not isinstance(error, DBAPIError) and isinstance(error.orig, refused)
 
 
 def _is_unavailable(error: Exception) -> bool:

@@ -64,6 +64,15 @@ def unit_of_work(state: ApplicationState, resource: Resource, *, deleting: bool 
         raise
 
 
+@contextmanager
+def refusing(name: str) -> Iterator[None]:
+    """Turn the ValueError by which a model refuses a value, in `@validates` for example, into a 400."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValidationError({name: ["Not accepted by the model."]}) from error
+
+
 class Writer:
     """Writes rows of one resource; made once at start-up."""
 
@@ -147,7 +156,8 @@ class Writer:
     def _insert(self, session: Session, values: Mapping[str, Any]) -> Written:
         if self._direct.serves(session, values):
             return Written(self._direct.insert(session, values), created=True)
-        instance = self._maker.make(values)
+        with refusing(", ".join(values)):
+            instance = self._maker.make(values)
         session.add(instance)
         session.flush()
         return Written(self._resource.key_of(instance), created=True)
@@ -155,7 +165,8 @@ class Writer:
     @staticmethod
     def _assign(session: Session, instance: object, key: Key, values: Mapping[str, Any]) -> Written:
         for attribute, value in values.items():
-            setattr(instance, attribute, value)
+            with refusing(attribute):
+                setattr(instance, attribute, value)
         session.flush()
         return Written(key, created=False)
 
@@ -180,7 +191,7 @@ class Writer:
         missing = {
             item.name: to_jsonable(value)
             for item, value in zip(self._resource.key, key, strict=True)
-            if item.name not in body
+            if item.name not in body and "PUT" not in item.locked_in
         }
         return {**body, **missing}
 

@@ -86,7 +86,7 @@ def parameters_of(query: CollectionQuery, scope: Scope | None = None) -> dict[st
     for part in query.where:
         for condition in part.conditions if isinstance(part, AnyOf) else (part,):
             if condition.value is not None:
-                parameters[f"value_{position}"] = _bound(condition)
+                parameters[f"flarchitect_value_{position}"] = _bound(condition)
             position += 1
     if scope is not None:
         parameters.update(key_parameters(scope.parent_key))
@@ -104,7 +104,7 @@ def item_statement(plan: LoadPlan) -> sa.Select[Any]:
 
 def key_parameters(key: tuple[Any, ...]) -> dict[str, Any]:
     """Give the values of a key as bind parameters."""
-    return {f"key_{position}": value for position, value in enumerate(key)}
+    return {f"flarchitect_key_{position}": value for position, value in enumerate(key)}
 
 
 def _bound(condition: Condition) -> Any:
@@ -149,7 +149,7 @@ def _scoped(plan: LoadPlan, relation: Relation) -> tuple[sa.Select[Any], sa.Sele
 def key_conditions(resource: Resource, entity: Any) -> list[Any]:
     """Compare the key of a mapped class, or of an alias of it, with the parameters of `key_parameters`."""
     return [
-        getattr(entity, item.attribute) == sa.bindparam(f"key_{position}", type_=_type_of(item.fact))
+        getattr(entity, item.attribute) == sa.bindparam(f"flarchitect_key_{position}", type_=_type_of(item.fact))
         for position, item in enumerate(resource.key)
     ]
 
@@ -172,7 +172,7 @@ def _clause(condition: Condition, position: int) -> Any:
     is_list = condition.operator in ("in", "nin")
     # LIKE takes text whatever the column's own type is, an enum's for example.
     type_ = sa.String() if condition.operator in ("like", "ilike") else _type_of(condition.field.fact, column)
-    value = sa.bindparam(f"value_{position}", type_=type_, expanding=is_list)
+    value = sa.bindparam(f"flarchitect_value_{position}", type_=type_, expanding=is_list)
     return OPERATORS[condition.operator](column, value)
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Executor", "Include", "LoadPlan", "View", "dump_rows", "fetch_rows", "follow", "plan_of"]
 
-SHAPES_PER_PLAN = 256
+SHAPES_PER_PLAN = 64
 
 # Bind parameters that every database takes in one statement, and pairs that PostgreSQL compares within its stack.
 _KEYS_MAX = 30_000

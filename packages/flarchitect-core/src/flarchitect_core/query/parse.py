@@ -336,8 +336,9 @@ class _Parser:
         given = self.values.get("fields")
         if given is None or not self.option(options.ALLOW_SELECT_FIELDS):
             return None
-        names = dict.fromkeys(self._shown_name(part.strip()) for part in ",".join(given).split(",") if part.strip())
-        return tuple(names) or None
+        # In one order, so that two spellings of a selection are one plan.
+        names = {self._shown_name(part.strip()) for part in ",".join(given).split(",") if part.strip()}
+        return tuple(sorted(names)) or None
 
     def _shown_name(self, target: str) -> str:
         table, dot, name = target.rpartition(".")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -13,11 +12,13 @@ from typing import Any
 from urllib.parse import parse_qsl, unquote, urlencode
 
 import sqlalchemy as sa
-from sqlalchemy.exc import SAWarning
 
 from flarchitect_rest.serve.errors import ServeError, WrongArgumentError
 
 __all__ = ["SqliteFile"]
+
+# What SQLAlchemy hands to the driver; with `uri=true` everything else belongs to the file URI.
+_ARGUMENTS = frozenset({"cached_statements", "check_same_thread", "detect_types", "isolation_level", "timeout", "uri"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,15 +44,13 @@ class SqliteFile:
         """
         if (url.database or ":memory:") == ":memory:" or url.query.get("mode") == "memory":
             raise WrongArgumentError("This URL names an empty database in memory. Name a file: sqlite:///shop.db")
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", SAWarning)
-            try:
-                (name,), arguments = url.get_dialect()().create_connect_args(url)
-            except SAWarning as warning:
-                raise WrongArgumentError(
-                    f"SQLite does not take all of the parameters after `?` ({', '.join(url.query)}). Remove those it "
-                    f"does not know; its own file parameters need uri=true."
-                ) from warning
+        unknown = url.query.keys() - _ARGUMENTS
+        if unknown and "uri" not in url.query:
+            raise WrongArgumentError(
+                f"SQLite does not know all of the parameters after `?` in the URL ({', '.join(sorted(unknown))}). "
+                f"Remove them, or add uri=true where they are SQLite's own."
+            )
+        (name,), arguments = url.get_dialect()().create_connect_args(url)
         parameters: dict[str, str] = {}
         if arguments.pop("uri", False):
             name, _, query = str(name).removeprefix("file:").partition("?")
