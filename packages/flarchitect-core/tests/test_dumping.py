@@ -148,7 +148,7 @@ class Everything(Base):
         return self.colour
 
     @hybrid_property
-    def token(self) -> uuid.UUID | None:
+    def same_code(self) -> uuid.UUID | None:
         return self.code
 
 
