@@ -71,8 +71,11 @@ class Database:
     def _open(self, report: StartupReport, uri: str) -> None:
         try:
             self.engine = open_engine(uri, self._settings.get(options.DATABASE_ENGINE_OPTIONS))
-        except (ArgumentError, NoSuchModuleError) as error:
+        except NoSuchModuleError as error:
             report.problem(f"API_DATABASE_URI is not a SQLAlchemy URL such as sqlite:///shop.db: {error}")
+        except ArgumentError:
+            # SQLAlchemy 2.0 repeats the whole text, password included.
+            report.problem("API_DATABASE_URI is not a SQLAlchemy URL such as sqlite:///shop.db.")
         except ValueError:
             # SQLAlchemy's words repeat the port, which is a part of the password when `@` was forgotten.
             report.problem("API_DATABASE_URI is not a SQLAlchemy URL: what stands in place of its port is no number.")
