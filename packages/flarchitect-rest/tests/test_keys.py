@@ -240,7 +240,8 @@ def test_a_path_that_cannot_be_a_number_is_no_route(serve, path):
 
 def test_a_number_out_of_range_is_never_stored_by_put(serve):
     served = serve(INT)
-    error_of(served.put(f"/api/things/{2**31}", json={"label": "one"}), 404, "row_not_found")
+    errors = error_of(served.put(f"/api/things/{2**31}", json={"label": "one"}), 400, "validation_failed")
+    assert list(errors["fields"]) == ["id"]
     assert served.value("/api/things") == []
 
 

@@ -24,4 +24,4 @@ def nearest(name: str, candidates: Iterable[str], *, limit: int = 3) -> list[str
     for candidate in dict.fromkeys(candidates):
         spellings.setdefault(candidate.casefold(), []).append(candidate)
     close = get_close_matches(name.casefold(), spellings, n=limit, cutoff=_MIN_SIMILARITY)
-    return [candidate for folded in close for candidate in spellings[folded]][:limit]
+    return [candidate for folded in close for candidate in sorted(spellings[folded])][:limit]

@@ -23,7 +23,8 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from flarchitect_core.model.dialect_types import lineage
 
-__all__ = ["TYPE_TABLE", "ColumnField", "field_for_python_type", "field_for_type", "text_to_value", "to_jsonable"]
+__all__ = ["TYPE_TABLE", "ColumnField", "field_for_expression", "field_for_type", "is_plain_integer"]
+__all__ += ["text_to_value", "to_jsonable"]
 
 _INTEGER_TEXT = re.compile(r"[+-]?[0-9]{1,40}\Z")
 _NUMBER_TEXT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
@@ -32,7 +33,13 @@ _DATETIME_TEXT = re.compile(
     r"([T ](?P<time>\d{2}:\d{2}(:\d{2})?)(\.(?P<fraction>\d{1,9}))?\s?(?P<zone>Z|z|[+-]\d{2}:?\d{2})?)?\Z",
     re.ASCII,
 )
-_TIME_TEXT = re.compile(r"(?P<time>\d{2}:\d{2}(:\d{2})?)(\.(?P<fraction>\d{1,9}))?\Z", re.ASCII)
+_TIME_TEXT = re.compile(
+    r"(?P<time>\d{2}:\d{2}(:\d{2})?)(\.(?P<fraction>\d{1,9}))?(?P<zone>Z|z|[+-]\d{2}:?\d{2}(:\d{2})?)?\Z", re.ASCII
+)
+# A list may be as long as a body: its answer need not be.
+_ITEMS_TOLD = 20
+# PostgreSQL takes no offset beyond.
+_OFFSET_MAX = dt.timedelta(hours=16)
 
 
 def to_jsonable(value: object) -> object:
@@ -85,15 +92,23 @@ _EQUALITY = frozenset({"eq", "ne", "neq", "in", "nin"})
 
 
 class IntegerField(ColumnField):
-    """Whole numbers: a JSON number without fraction, or its text; booleans are refused."""
+    """Whole numbers: a JSON number without fraction, or its text; booleans are refused.
+
+    Attributes:
+        asked: Range of what may be asked for, in a filter or a URL. It is wider than that of bodies where databases
+            differ: whatever SQLite calls its integers, they have 64 bits.
+    """
 
     url_source = "{v}"
     operators = _ORDERED
     default_error_messages = {"invalid": "Not a valid integer."}
 
-    def __init__(self, *, minimum: int, maximum: int, **kwargs: Any) -> None:
+    def __init__(self, *, minimum: int, maximum: int, asked: tuple[int, int] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.validators.insert(0, _range(minimum, maximum))
+        self.minimum, self.maximum = minimum, maximum
+        self.stored = _range(minimum, maximum)
+        self.asked = self.stored if asked is None else _range(*asked)
+        self.validators.insert(0, self.stored)
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> int:
         if isinstance(value, bool):
@@ -244,12 +259,9 @@ class DateTimeField(ColumnField):
         match = _DATETIME_TEXT.match(value) if isinstance(value, str) else None
         if match is None:
             raise self.make_error("invalid")
-        zone = (match["zone"] or "").replace("z", "Z").replace("Z", "+00:00")
-        if len(zone) == 5:
-            zone = f"{zone[:3]}:{zone[3:]}"
-        text = f"{match['date']}T{match['time'] or '00:00'}"
+        text = f"{match['date']}T{match['time'] or '00:00'}{_zone(match['zone'])}"
         try:
-            moment = dt.datetime.fromisoformat(text + zone).replace(microsecond=_microseconds(match["fraction"]))
+            moment = dt.datetime.fromisoformat(text).replace(microsecond=_microseconds(match["fraction"]))
             if moment.tzinfo is not None:
                 moment = moment.astimezone(dt.timezone.utc)
         except (ValueError, OverflowError) as error:
@@ -260,23 +272,34 @@ class DateTimeField(ColumnField):
 
 
 class TimeField(ColumnField):
-    """Times of day as `HH:MM[:SS[.ffffff]]`."""
+    """Times of day as `HH:MM[:SS[.ffffff]]`, for a column with a time zone with an offset.
+
+    The offset is kept, because PostgreSQL keeps and compares it. A value without one is UTC for such a column.
+    """
 
     operators = _ORDERED
     dump_source = "{v}.isoformat()"
     default_error_messages = {"invalid": "Not a valid time."}
+
+    def __init__(self, *, timezone: bool = False, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.timezone = timezone
 
     def to_json(self, value: Any) -> Any:
         return value.isoformat()
 
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> dt.time:
         match = _TIME_TEXT.match(value) if isinstance(value, str) else None
-        if match is None:
+        if match is None or (match["zone"] and not self.timezone):
             raise self.make_error("invalid")
         try:
-            return dt.time.fromisoformat(match["time"]).replace(microsecond=_microseconds(match["fraction"]))
+            clock = dt.time.fromisoformat(match["time"] + _zone(match["zone"]))
         except ValueError as error:
             raise self.make_error("invalid") from error
+        if abs(clock.utcoffset() or dt.timedelta(0)) >= _OFFSET_MAX:
+            raise self.make_error("invalid")
+        zone = (clock.tzinfo or dt.timezone.utc) if self.timezone else None
+        return clock.replace(microsecond=_microseconds(match["fraction"]), tzinfo=zone)
 
 
 class IntervalField(ColumnField):
@@ -366,6 +389,20 @@ class JSONField(ColumnField):
         return value
 
 
+class HstoreField(ColumnField):
+    """Text by key, as PostgreSQL's hstore keeps it: an object of strings and nulls."""
+
+    operators = frozenset()
+    default_error_messages = {"invalid": "Not an object of strings."}
+
+    def _deserialize(
+        self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
+    ) -> dict[str, str | None]:
+        if not isinstance(value, dict) or not all(item is None or isinstance(item, str) for item in value.values()):
+            raise self.make_error("invalid")
+        return value
+
+
 class BinaryField(ColumnField):
     """Bytes as base64 text."""
 
@@ -414,6 +451,9 @@ class ArrayField(ColumnField):
                 result.append(None if item is None else self.inner.deserialize(item))
             except ma.ValidationError as error:
                 errors[str(position)] = error.messages
+                if len(errors) == _ITEMS_TOLD and position + 1 < len(value):
+                    errors["…"] = ["… and perhaps more: the items after this one were not checked."]
+                    break
         if errors:
             raise ma.ValidationError(errors)
         return result
@@ -462,6 +502,12 @@ def _decimal_places(number: decimal.Decimal) -> int:
     return len(format(number, "f").partition(".")[2].rstrip("0")) if number else 0
 
 
+def _zone(text: str | None) -> str:
+    """Give an offset as Python 3.10 reads it; nothing for none."""
+    zone = (text or "").replace("z", "Z").replace("Z", "+00:00")
+    return f"{zone[:3]}:{zone[3:]}" if len(zone) == 5 else zone
+
+
 def _microseconds(fraction: str | None) -> int:
     return int((fraction or "0")[:6].ljust(6, "0"))
 
@@ -477,11 +523,30 @@ _BITS: dict[type | str, int] = {
 }
 
 
+_LONG = (-(2**63), 2**63 - 1)
+_PLAIN_INTEGERS = frozenset(
+    {
+        sqltypes.Integer,
+        sqltypes.INTEGER,
+        sqltypes.SmallInteger,
+        sqltypes.SMALLINT,
+        sqltypes.BigInteger,
+        sqltypes.BIGINT,
+    }
+)
+
+
 def _integer(type_: Any) -> ColumnField:
     bits = next(_BITS[kind] for kind in lineage(type_) if kind in _BITS)
     if getattr(type_, "unsigned", False):
         return IntegerField(minimum=0, maximum=2**bits - 1)
-    return IntegerField(minimum=-(2 ** (bits - 1)), maximum=2 ** (bits - 1) - 1)
+    asked = _LONG if bits < 64 and is_plain_integer(type_) else None
+    return IntegerField(minimum=-(2 ** (bits - 1)), maximum=2 ** (bits - 1) - 1, asked=asked)
+
+
+def is_plain_integer(type_: TypeEngine[Any]) -> bool:
+    """Say whether a type is a whole number of no database or application in particular."""
+    return type(type_) in _PLAIN_INTEGERS
 
 
 def _numeric(type_: Any) -> ColumnField:
@@ -510,12 +575,12 @@ TYPE_TABLE: dict[type | str, Callable[[Any], ColumnField]] = {
     sqltypes.String: lambda type_: StringField(length=type_.length),
     sqltypes.DateTime: lambda type_: DateTimeField(timezone=bool(type_.timezone)),
     sqltypes.Date: lambda type_: DateField(),
-    sqltypes.Time: lambda type_: TimeField(),
+    sqltypes.Time: lambda type_: TimeField(timezone=bool(type_.timezone)),
     sqltypes.Interval: lambda type_: IntervalField(),
     "postgresql.INTERVAL": lambda type_: IntervalField(),
     sqltypes.Uuid: lambda type_: UUIDField(as_uuid=bool(type_.as_uuid)),
     sqltypes.JSON: lambda type_: JSONField(),
-    "postgresql.HSTORE": lambda type_: JSONField(),
+    "postgresql.HSTORE": lambda type_: HstoreField(),
     sqltypes.LargeBinary: lambda type_: BinaryField(length=type_.length),
     sqltypes.BINARY: lambda type_: BinaryField(length=type_.length),
     sqltypes.VARBINARY: lambda type_: BinaryField(length=type_.length),
@@ -533,16 +598,23 @@ def field_for_type(type_: TypeEngine[Any]) -> ColumnField:
             return TYPE_TABLE[kind](type_)
     if isinstance(type_, TypeDecorator):
         field = field_for_type(type_.impl_instance)
-        # What a decorator returns is its own affair, so its values are judged one by one.
-        field.dump_source = "to_jsonable({v})"
-        field.to_json = to_jsonable  # type: ignore[method-assign]
-        return field
+        if isinstance(field, IntegerField):
+            field.asked = field.stored
+        # What a decorator returns is its own affair.
+        return _judging_values(field)
     return TextFormField()
+
+
+def _judging_values(field: ColumnField) -> ColumnField:
+    """Let a field give each value by what that value is."""
+    field.dump_source = "to_jsonable({v})"
+    field.to_json = to_jsonable  # type: ignore[method-assign]
+    return field
 
 
 _PYTHON_TYPES: dict[type, Callable[[], ColumnField]] = {
     bool: BooleanField,
-    int: lambda: IntegerField(minimum=-(2**63), maximum=2**63 - 1),
+    int: lambda: IntegerField(minimum=_LONG[0], maximum=_LONG[1]),
     float: FloatField,
     decimal.Decimal: lambda: DecimalField(precision=None, scale=None),
     str: StringField,
@@ -554,21 +626,39 @@ _PYTHON_TYPES: dict[type, Callable[[], ColumnField]] = {
 }
 
 
-def field_for_python_type(python_type: type | None) -> ColumnField:
-    """Make the field of a hybrid property from its return annotation; without a known one, text (rest 5.1)."""
-    if python_type is None or python_type not in _PYTHON_TYPES:
-        field = StringField()
-        field.dump_source = "to_jsonable({v})"
-        field.to_json = to_jsonable  # type: ignore[method-assign]
+# An expression has the kind of its type and not the bounds: `price * rate` has more places than `price`.
+_UNBOUNDED: dict[type[ColumnField], type] = {
+    IntegerField: int,
+    DecimalField: decimal.Decimal,
+    StringField: str,
+}
+
+
+def field_for_expression(type_: TypeEngine[Any] | None, python_type: type | None = None) -> ColumnField:
+    """Make the field of a hybrid property or an expression.
+
+    Args:
+        type_: Type of its SQL, `None` when SQL does not know it.
+        python_type: Return annotation, which counts more when it is a known one.
+
+    Returns:
+        A field for text when nothing is known (rest 5.1).
+    """
+    if python_type in _PYTHON_TYPES:
+        return _PYTHON_TYPES[python_type]()
+    if type_ is None or isinstance(type_, sqltypes.NullType):
+        return _judging_values(StringField())
+    field = field_for_type(type_)
+    if isinstance(type_, TypeDecorator) or type(field) not in _UNBOUNDED:
         return field
-    return _PYTHON_TYPES[python_type]()
+    return _PYTHON_TYPES[_UNBOUNDED[type(field)]]()
 
 
-def text_to_value(field: ColumnField, text: str) -> Any:
-    """Convert the text of a filter value or of a key in a URL.
+def text_to_value(field: ColumnField, text: object) -> Any:
+    """Convert the text of a filter value or of a key in a URL, or a key in a body that names the row of the URL.
 
     The column's length is not checked, because a longer text simply matches no row; its number range is, because the
-    database would refuse the value.
+    database would refuse the value. What only some databases refuse is left to the statement (`query.compile`).
 
     Raises:
         marshmallow.ValidationError: The text is no value of the column's type.
@@ -576,5 +666,6 @@ def text_to_value(field: ColumnField, text: str) -> Any:
     value = field._deserialize(text, None, None)  # noqa: SLF001 - the documented extension point of marshmallow fields
     for validator in field.validators:
         if isinstance(validator, validate.Range):
-            validator(value)
+            check = field.asked if isinstance(field, IntegerField) and validator is field.stored else validator
+            check(value)
     return value

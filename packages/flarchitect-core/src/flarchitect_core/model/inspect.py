@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import typing
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import CodeType, NoneType, UnionType
 from typing import Any
@@ -12,11 +12,24 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.hybrid import HybridExtensionType, hybrid_property
 from sqlalchemy.orm import Mapper, RelationshipDirection, RelationshipProperty
-from sqlalchemy.sql import operators
+from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnElement
 from sqlalchemy.types import TypeEngine
 
-__all__ = ["ColumnFact", "HybridFact", "ModelFacts", "RelationFact", "inspect_model"]
+__all__ = ["ColumnFact", "HybridFact", "ModelFacts", "RelationFact", "Sources", "inspect_model"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """The columns that a hybrid property or an expression is made from, in the result or in a condition.
+
+    Attributes:
+        own: Those of the model itself.
+        foreign: Those of other tables.
+    """
+
+    own: tuple[ColumnFact, ...] = ()
+    foreign: tuple[sa.Column[Any], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +42,7 @@ class ColumnFact:
         generated: The database or the mapper gives the value, so that clients need not and may not.
         has_default: A row can be made without the value.
         factory: Makes the value that a dataclass model gives itself; the table knows nothing of it.
+        sources: What an expression is made from; empty for a column.
     """
 
     name: str
@@ -41,6 +55,7 @@ class ColumnFact:
     has_default: bool
     info: Mapping[Any, Any]
     factory: Callable[[], Any] | None = None
+    sources: Sources = Sources()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +64,21 @@ class HybridFact:
 
     Attributes:
         attribute: SQL expression on the class; `None` when the property works on instances only.
+        sql_type: Type of the SQL expression, if there is one.
         python_type: Return annotation without `Optional`, `None` when there is none.
         settable: Whether it has a setter.
         relations: Paths of relationships that the getter reads, so that they can be loaded with the row.
+        sources: What the SQL expression is made from, or what the getter names when there is none.
     """
 
     name: str
     attribute: Any | None
+    sql_type: TypeEngine[Any] | None
     python_type: type | None
     settable: bool
     relations: tuple[tuple[str, ...], ...]
+    sources: Sources
+    info: Mapping[Any, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,10 +136,12 @@ def inspect_model(model: type) -> ModelFacts:
     columns = tuple(_column(mapper, attribute) for attribute in mapper.column_attrs)
     by_column = {id(fact.column): fact for fact in columns if fact.column is not None}
     key = tuple(_key_fact(mapper, by_column, column) for column in mapper.primary_key)
+    stored = {fact.name: fact for fact in columns if fact.column is not None}
+    columns = tuple(fact if fact.name in stored else _expression(mapper, stored, fact) for fact in columns)
     hybrids = tuple(
-        _hybrid(mapper, name, descriptor)
+        _hybrid(mapper, stored, name, descriptor)
         for name, descriptor in mapper.all_orm_descriptors.items()
-        if descriptor.extension_type is HybridExtensionType.HYBRID_PROPERTY
+        if _is_hybrid(descriptor)
     )
     relations = tuple(_relation(mapper, relationship) for relationship in mapper.relationships)
     return ModelFacts(model, mapper, columns, hybrids, relations, key)
@@ -137,9 +159,8 @@ def _column(mapper: Mapper[Any], attribute: Any) -> ColumnFact:
     expression = attribute.expression
     column = attribute.columns[0] if isinstance(attribute.columns[0], sa.Column) else None
     if column is None:
-        return ColumnFact(
-            attribute.key, getattr(mapper.class_, attribute.key), expression.type, None, True, False, True, True, {}
-        )
+        shown, info = getattr(mapper.class_, attribute.key), attribute.info
+        return ColumnFact(attribute.key, shown, expression.type, None, True, False, True, True, info)
     primary_key = any(part in mapper.primary_key for part in attribute.columns)
     generated = _is_generated(mapper, attribute.columns, column, primary_key)
     factory = _dataclass_factory(mapper, attribute.key)
@@ -179,16 +200,65 @@ def _is_generated(mapper: Mapper[Any], columns: Any, column: sa.Column[Any], pri
     return given or automatic or inherited
 
 
-def _hybrid(mapper: Mapper[Any], name: str, descriptor: Any) -> HybridFact:
+def _expression(mapper: Mapper[Any], stored: Mapping[str, ColumnFact], fact: ColumnFact) -> ColumnFact:
+    expression: Any = mapper.column_attrs[fact.name].expression
+    return dataclasses.replace(fact, sources=_sources(mapper, stored, [expression]))
+
+
+def _hybrid(mapper: Mapper[Any], stored: Mapping[str, ColumnFact], name: str, descriptor: Any) -> HybridFact:
     prop: hybrid_property[Any] = descriptor
     code = getattr(prop.fget, "__code__", None)
+    attribute, elements = _hybrid_expression(mapper.class_, name)
     return HybridFact(
         name=name,
-        attribute=_hybrid_expression(mapper.class_, name),
+        attribute=attribute,
+        sql_type=elements[0].type if len(elements) == 1 else None,
         python_type=_return_type(prop.fget),
         settable=prop.fset is not None,
         relations=() if code is None else tuple(_paths(mapper, _names_in(code))),
+        sources=_sources(mapper, stored, elements or _read_by(mapper, name)),
+        # Asked for in any other way, SQLAlchemy would make one, and the property could not be copied any more.
+        info=vars(prop).get("info", {}),
     )
+
+
+def _sources(mapper: Mapper[Any], stored: Mapping[str, ColumnFact], elements: Iterable[ColumnElement[Any]]) -> Sources:
+    own: dict[str, ColumnFact] = {}
+    foreign: dict[sa.Column[Any], None] = {}
+    for element in elements:
+        for part in visitors.iterate(element):
+            for column in part.base_columns if isinstance(part, sa.Column) else ():
+                if not isinstance(column, sa.Column):
+                    continue
+                fact = _stored_fact(mapper, stored, column)
+                if fact is None:
+                    foreign[column] = None
+                else:
+                    own[fact.name] = fact
+    return Sources(tuple(own.values()), tuple(foreign))
+
+
+def _stored_fact(mapper: Mapper[Any], stored: Mapping[str, ColumnFact], column: sa.Column[Any]) -> ColumnFact | None:
+    try:
+        return stored.get(mapper.get_property_by_column(column).key)
+    except sa.orm.exc.UnmappedColumnError:
+        return None
+
+
+def _read_by(mapper: Mapper[Any], name: str, above: frozenset[str] = frozenset()) -> Iterator[ColumnElement[Any]]:
+    """Give the columns that a getter names, also by way of other hybrid properties."""
+    prop: Any = mapper.all_orm_descriptors[name]
+    code = getattr(prop.fget, "__code__", None)
+    for read in sorted(() if code is None else _names_in(code).difference(above, {name})):
+        if read in mapper.column_attrs:
+            expression: Any = mapper.column_attrs[read].expression
+            yield expression
+        elif _is_hybrid(mapper.all_orm_descriptors.get(read)):
+            yield from _read_by(mapper, read, above | {name})
+
+
+def _is_hybrid(descriptor: Any) -> bool:
+    return descriptor is not None and descriptor.extension_type is HybridExtensionType.HYBRID_PROPERTY
 
 
 def _names_in(code: CodeType) -> set[str]:
@@ -206,14 +276,15 @@ def _paths(mapper: Mapper[Any], names: set[str], above: tuple[Mapper[Any], ...] 
                 yield (relation.key, *rest)
 
 
-def _hybrid_expression(model: type, name: str) -> Any | None:
-    """Give the hybrid as SQL, or `None`: getters may do anything, so any failure means "works on instances only"."""
+def _hybrid_expression(model: type, name: str) -> tuple[Any | None, list[ColumnElement[Any]]]:
+    """Give the hybrid as SQL and its result columns: getters may do anything, so any failure means there is none."""
     try:
         attribute = getattr(model, name)
-        sa.select(attribute).compile()
+        statement = sa.select(attribute)
+        statement.compile()
     except Exception:  # noqa: BLE001 - the getter is the application's code, written for instances
-        return None
-    return attribute
+        return None, []
+    return attribute, list(statement.selected_columns)
 
 
 def _return_type(getter: Any) -> type | None:

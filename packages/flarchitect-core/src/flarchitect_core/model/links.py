@@ -62,6 +62,6 @@ def _relation_link(registry: Registry, relation: Relation) -> Callable[[Any], st
         """Give the path of this relation of this row, prefix included, without host."""
         ours = _current(registry).get(relation.source.model) or relation.source
         known = ours.relation(relation.fact.name) or relation
-        return f"{ours.canonical_path}/{ours.key_path(ours.key_of(self))}/{known.segment}"
+        return f"{ours.relations_link_path}/{ours.key_path(ours.key_of(self))}/{known.link_segment}"
 
     return link

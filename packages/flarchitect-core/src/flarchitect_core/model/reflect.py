@@ -8,7 +8,7 @@ case, names that are no identifiers, values that do not fit the declared type.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -27,6 +27,7 @@ from flarchitect_core.model.reflect_names import (
     class_name,
     class_pool,
     collection_names,
+    is_renamed,
     many_to_many_names,
     reference_names,
 )
@@ -128,22 +129,33 @@ class _Builder:
 
     def build_classes(self) -> None:
         """Build the class of every table that has a key."""
+        tables: list[str] = []
         for table in self._catalogue.selected:
             if not self._catalogue.keys[table]:
                 self.notices.append(f"Table `{table}` has no primary key and is not served.")
+            elif not table:
+                self.notices.append("A table has an empty name and is not served.")
             else:
-                self._build_class(table)
+                tables.append(table)
+        names = {table: self._classes.take([class_name(table)]) for table in sorted(tables, key=is_renamed)}
+        for table in tables:
+            self._build_class(table, names[table])
 
-    def _build_class(self, name: str) -> None:
+    def _build_class(self, name: str, class_: str) -> None:
         names = attribute_pool()
         infos = self._catalogue.columns[name]
-        columns = {info["name"]: column for info in infos if (column := self._column(name, info, names)) is not None}
+        types = {info["name"]: type_ for info in infos if (type_ := self._type(name, info)) is not None}
+        attributes = self._attributes(types, names)
+        columns = {
+            info["name"]: self._column(name, info, types[info["name"]], attributes[info["name"]])
+            for info in infos
+            if info["name"] in types
+        }
         if missing := [key for key in self._catalogue.keys[name] if key not in columns]:
             self.notices.append(f"Table `{name}` is not served, because its key `{missing[0]}` is left out.")
             return
         table = sa.Table(name, self.base.metadata, *columns.values(), schema=self._catalogue.schema)
         wanted = class_name(name)
-        class_ = self._classes.take([wanted])
         if class_ != wanted:
             self.notices.append(
                 f"Table `{name}` is served as `{class_}`, because another table has the name `{wanted}`."
@@ -157,12 +169,17 @@ class _Builder:
         model = type(class_, (self.base,), namespace)
         self.served[name] = _Served(table, model, columns, len(columns) == len(infos), names)
 
-    def _column(self, table: str, info: ReflectedColumn, names: NamePool) -> Column | None:
-        type_ = self._type(table, info)
-        if type_ is None:
-            return None
+    def _attributes(self, columns: Iterable[str], names: NamePool) -> dict[str, str]:
+        """Name the attributes of columns; where clients would see two alike, the column that is called so wins."""
+        wanted = {column: attribute_name(column, self._reserved) for column in columns}
+
+        def is_renamed_column(column: str) -> bool:
+            return field_name(wanted[column], "snake") != column
+
+        return {column: names.take([wanted[column]]) for column in sorted(wanted, key=is_renamed_column)}
+
+    def _column(self, table: str, info: ReflectedColumn, type_: TypeEngine[Any], attribute: str) -> Column:
         name = info["name"]
-        attribute = names.take([attribute_name(name, self._reserved)])
         if field_name(attribute, "snake") != field_name(name, "snake"):
             self.notices.append(f"Column `{name}` of `{table}` is served as `{attribute}`.")
         is_key = name in self._catalogue.keys[table]
@@ -176,10 +193,14 @@ class _Builder:
             autoincrement=self._autoincrement(table, info),
             server_default=sa.FetchedValue() if _has_plain_default(info) else None,
             comment=info.get("comment"),
+            info={"reflected": True},
         )
 
     def _type(self, table: str, info: ReflectedColumn) -> TypeEngine[Any] | None:
         name = info["name"]
+        if not name:
+            self.notices.append(f"A column of `{table}` has an empty name and is left out.")
+            return None
         declared = self._catalogue.declared.get((table, name), "")
         type_ = served_type(info["type"], dialect=self._catalogue.dialect, declared=declared)
         if type_ is None:

@@ -21,6 +21,7 @@ __all__ = [
     "class_name",
     "class_pool",
     "collection_names",
+    "is_renamed",
     "many_to_many_names",
     "reference_names",
 ]
@@ -64,6 +65,11 @@ def class_name(table: str) -> str:
     """Name the class of a table in pascal case; `Table` stands before what cannot start a name (`Table2ndHand`)."""
     name = convert_case(_cleaned(table), "pascal")
     return name if name.isidentifier() and not keyword.iskeyword(name) else f"Table{name}"
+
+
+def is_renamed(table: str) -> bool:
+    """Say whether the URL segment of a table is another than its name; a name that can stay chooses first."""
+    return segment_name(class_name(table), "kebab") != table.replace("_", "-")
 
 
 def attribute_name(column: str, reserved: Container[str]) -> str:

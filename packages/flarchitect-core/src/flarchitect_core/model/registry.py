@@ -13,7 +13,7 @@ from flarchitect_core.model.fields import (
     ColumnField,
     DecimalField,
     TextFormField,
-    field_for_python_type,
+    field_for_expression,
     field_for_type,
 )
 from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, RelationFact, inspect_model
@@ -27,6 +27,16 @@ from flarchitect_core.suggestions import nearest
 __all__ = ["Registry", "published_models"]
 
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+# Whether the model was made from a table, and what its user can do about a column that is taken for a secret.
+_SECRET_ADVICE = {
+    False: "Show a column with info={'secret': False}, or keep it hidden with info={'secret': True}.",
+    True: "Exclude a table to leave out the rest of it too; to show such a column, write a model for its table.",
+}
+_OPEN_KEY_ADVICE = {
+    False: "Give such a table another key, or rename the column; if it is no secret, say so with "
+    "info={'secret': False}.",
+    True: "Exclude such a table, give it another key, or rename the column.",
+}
 
 
 def published_models(bases: Any) -> list[type]:
@@ -97,7 +107,7 @@ class Registry:
             segment=segment,
             paths=paths,
             canonical_path=f"{prefix}/{segment}",
-            methods=allowed_methods(self._settings, model),
+            methods=self._methods(facts),
             table_names=self._table_names(model),
             fields=fields,
             key=tuple(by_attribute[fact.name] for fact in facts.key),
@@ -110,6 +120,21 @@ class Registry:
                     f"Rename one, or give one of them a `Meta.endpoint_namer`."
                 )
         self._resources[model] = resource
+
+    def _methods(self, facts: ModelFacts) -> frozenset[str]:
+        methods = allowed_methods(self._settings, facts.model)
+        kept = [
+            relationship.key
+            for relationship in facts.mapper.relationships
+            if relationship.lazy == "write_only" and not (relationship.passive_deletes or relationship.viewonly)
+        ]
+        if "DELETE" not in methods or not kept:
+            return methods
+        self._report.notice(
+            f"{_where(facts.model)} has no DELETE, because SQLAlchemy cannot delete rows that have the write-only "
+            f"relationship {kept[0]!r}. Give it passive_deletes=True and its foreign key an ON DELETE rule."
+        )
+        return methods - {"DELETE"}
 
     @property
     def prefix(self) -> str:
@@ -171,11 +196,12 @@ class Registry:
 
     def _codec(self, model: type, fact: ColumnFact | HybridFact) -> ColumnField:
         if isinstance(fact, HybridFact):
-            return field_for_python_type(fact.python_type)
-        codec = field_for_type(fact.type)
+            declared, codec = fact.sql_type, field_for_expression(fact.sql_type, fact.python_type)
+        else:
+            declared, codec = fact.type, field_for_type(fact.type)
         if isinstance(codec, TextFormField):
             self._report.notice(
-                f"{_where(model)}.{fact.name} has the type {fact.type!r}, for which no field is known; "
+                f"{_where(model)}.{fact.name} has the type {declared!r}, for which no field is known; "
                 f"it is given in its text form."
             )
         if isinstance(codec, DecimalField) and self._settings.get(options.DECIMAL_FORMAT, model=model) == "number":
@@ -184,18 +210,51 @@ class Registry:
 
     def _tell_hidden(self) -> None:
         hidden = [
-            f"{resource.name}.{field.attribute}"
+            (f"{resource.name}.{field.attribute}", field.fact)
             for resource in self
             for field in resource.fields.values()
             if isinstance(field.fact, ColumnFact)
             and field.fact.info.get("secret") is None
             and self._visibilities[resource.model].is_secret(field.fact)
         ]
-        if hidden:
+        for is_reflected, advice in _SECRET_ADVICE.items():
+            names = [name for name, fact in hidden if bool(fact.info.get("reflected")) == is_reflected]
+            if names:
+                self._report.notice(
+                    f"Never returned, because their names look like secrets (API_SECRET_FIELDS): {', '.join(names)}. "
+                    f"{advice}"
+                )
+        self._tell_derived()
+        self._tell_open_keys()
+
+    def _tell_derived(self) -> None:
+        derived = [
+            f"{resource.name}.{field.attribute}"
+            for resource in self
+            for field in resource.fields.values()
+            if self._visibilities[resource.model].hides_derived(field.fact)
+        ]
+        if derived:
             self._report.notice(
-                f"Never returned, because their names look like secrets (API_SECRET_FIELDS): {', '.join(hidden)}. "
-                f"Show a column with info={{'secret': False}}, or keep it hidden with info={{'secret': True}}."
+                f"Never returned, because they are made from hidden columns or their names look like secrets: "
+                f"{', '.join(derived)}. Show a hybrid property with `name.info['secret'] = False` below it in its "
+                f"class, a column_property with info={{'secret': False}}."
             )
+
+    def _tell_open_keys(self) -> None:
+        keys = [
+            (f"{resource.name}.{field.attribute}", field.fact)
+            for resource in self
+            for field in resource.key
+            if isinstance(field.fact, ColumnFact) and self._visibilities[resource.model].is_open_key(field.fact)
+        ]
+        for is_reflected, advice in _OPEN_KEY_ADVICE.items():
+            names = [name for name, fact in keys if bool(fact.info.get("reflected")) == is_reflected]
+            if names:
+                self._report.notice(
+                    f"Returned although their names look like secrets (API_SECRET_FIELDS), because keys stand in URLs "
+                    f"and links: {', '.join(names)}. {advice}"
+                )
 
     # --- relations ----------------------------------------------------------------------------------------------------
 

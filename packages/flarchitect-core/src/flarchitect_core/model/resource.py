@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.model.fields import ColumnField
@@ -16,9 +17,12 @@ from flarchitect_core.model.naming import convert_case
 if TYPE_CHECKING:
     from flarchitect_core.query.include import LoadPlan, View
 
-__all__ = ["Field", "Relation", "Resource"]
+__all__ = ["PATH_SAFE", "Field", "Relation", "Resource"]
 
 PLANS_PER_RESOURCE = 128
+
+PATH_SAFE = "/:@!$&'()*+,;=~"
+"""What a path may hold as it is besides letters, digits and `-._` (RFC 3986, 3.3)."""
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -85,6 +89,11 @@ class Relation:
         return self._tokens
 
     @property
+    def link_segment(self) -> str:
+        """Last URL segment used in links, percent-encoded."""
+        return quote(self.segment, safe=PATH_SAFE)
+
+    @property
     def many(self) -> bool:
         """Whether it leads to a list."""
         return self.fact.uselist
@@ -133,8 +142,13 @@ class Resource:
 
     @property
     def link_path(self) -> str:
-        """Collection path used in links to rows."""
-        return self.paths[0] if self.paths else self.canonical_path
+        """Collection path used in links to rows, percent-encoded."""
+        return quote(self.paths[0] if self.paths else self.canonical_path, safe=PATH_SAFE)
+
+    @property
+    def relations_link_path(self) -> str:
+        """Collection path used in links to relations of rows, percent-encoded."""
+        return quote(self.canonical_path, safe=PATH_SAFE)
 
     def field(self, name: str) -> Field | None:
         """Find a field by external name, else by attribute name (rest 2.2)."""

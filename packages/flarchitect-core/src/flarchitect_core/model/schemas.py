@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 
 __all__ = ["AutoSchema", "BodyReader", "schema_of"]
 
+# A body may hold tens of thousands of keys: finding what each may have meant, and an answer as long, help nobody.
+_UNKNOWN_KEYS_TOLD = 20
+_KEY_CHARACTERS_TOLD = 100
+
 
 class AutoSchema(ma.Schema):
     """Base class of the generated schemas: keys in the order of the model, mapped attributes as field names."""
@@ -66,8 +70,9 @@ class BodyReader:
             ValidationError: Every wrong key and value at once, by external name.
         """
         errors: dict[str, Any] = {}
-        suggestions: list[str] = []
-        known = {key: value for key, value in body.items() if self._sort_out(key, value, errors, suggestions)}
+        unknown: list[str] = []
+        known = {key: value for key, value in body.items() if self._sort_out(key, value, errors, unknown)}
+        suggestions = self._tell_unknown(unknown, errors)
         values: dict[str, Any] = {}
         try:
             values = self._schema.load(known, partial=self._partial)
@@ -75,7 +80,7 @@ class BodyReader:
             errors = {**_messages(error), **errors}
         if errors:
             failure = ValidationError(errors)
-            failure.suggestions = tuple(suggestions)
+            failure.suggestions = suggestions
             raise failure
         return values
 
@@ -89,18 +94,29 @@ class BodyReader:
         if missing:
             raise ValidationError({name: ["Missing data for required field."] for name in missing})
 
-    def _sort_out(self, key: str, value: Any, errors: dict[str, Any], suggestions: list[str]) -> bool:
-        """Say whether the schema takes a key; add an error when nobody does."""
+    def _sort_out(self, key: str, value: Any, errors: dict[str, Any], unknown: list[str]) -> bool:
+        """Say whether the schema takes a key; list it when nobody does."""
         if key in self._accepted:
             return True
         relation = self._resource.relations.get(key)
         if relation is not None:
             self._check_relation(relation, value, errors)
         elif key not in self._shown and not self._takes_unknown:
-            near = nearest(key, [*self._accepted, *self._resource.relations], limit=1)
-            errors[key] = ["Unknown field." + (f" Did you mean {near[0]!r}?" if near else "")]
-            suggestions.extend(near)
+            unknown.append(key)
         return False
+
+    def _tell_unknown(self, keys: list[str], errors: dict[str, Any]) -> tuple[str, ...]:
+        """Add an error for each of the first unknown keys, and give the names that may have been meant."""
+        names = [*self._accepted, *self._resource.relations]
+        suggestions: dict[str, None] = {}
+        for key in keys[:_UNKNOWN_KEYS_TOLD]:
+            near = nearest(key, names, limit=1)
+            shown = key if len(key) <= _KEY_CHARACTERS_TOLD else f"{key[:_KEY_CHARACTERS_TOLD]}…"
+            errors[shown] = ["Unknown field." + (f" Did you mean {near[0]!r}?" if near else "")]
+            suggestions.update(dict.fromkeys(near))
+        if len(keys) > _UNKNOWN_KEYS_TOLD:
+            errors["…"] = [f"… and {len(keys) - _UNKNOWN_KEYS_TOLD} more unknown fields."]
+        return tuple(suggestions)
 
     @staticmethod
     def _check_relation(relation: Relation, value: Any, errors: dict[str, Any]) -> None:

@@ -7,7 +7,8 @@ import fnmatch
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy.types import Boolean, Date, DateTime, Integer, Interval, Time, TypeDecorator, Uuid
+import sqlalchemy as sa
+from sqlalchemy.types import Boolean, Date, DateTime, Integer, Interval, Time, TypeDecorator, TypeEngine, Uuid
 
 from flarchitect_core import options
 from flarchitect_core.model.inspect import ColumnFact, HybridFact
@@ -23,6 +24,7 @@ _LISTS: tuple[Option[Any], ...] = (
     options.IGNORE_OUTPUT_FIELDS,
     options.IGNORE_INPUT_FIELDS,
 )
+_ALL_METHODS = frozenset(HTTP_METHODS)
 _NEVER_SECRET = (Boolean, Date, DateTime, Time, Interval)
 _NEVER_SECRET_PYTHON = (bool, dt.date, dt.datetime, dt.time, dt.timedelta)
 
@@ -47,13 +49,22 @@ class Visibility:
 
     def hidden_in(self, fact: ColumnFact | HybridFact) -> frozenset[str]:
         """Give the methods whose answers leave the column out."""
-        listed = self._methods_listing(fact.name, options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS)
-        if isinstance(fact, HybridFact):
-            secret = fact.python_type not in _NEVER_SECRET_PYTHON and self._looks_secret(fact.name)
-            return frozenset(HTTP_METHODS) if secret else listed | self._without_hybrids
         if fact.info.get("write_only") or self.is_secret(fact):
-            return frozenset(HTTP_METHODS)
-        return listed
+            return _ALL_METHODS
+        listed = self._methods_listing(fact.name, options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS)
+        unwanted = self._without_hybrids if isinstance(fact, HybridFact) else frozenset[str]()
+        return listed | unwanted | self.inherited(fact)
+
+    def inherited(self, fact: ColumnFact | HybridFact) -> frozenset[str]:
+        """Give the methods that leave out a column that a hybrid property or an expression is made from.
+
+        What is made from a hidden column could tell it, unless its author says otherwise: `info["secret"] = False`.
+        """
+        if fact.info.get("secret") is not None:
+            return frozenset()
+        if any(self._is_secret_column(column) for column in fact.sources.foreign):
+            return _ALL_METHODS
+        return frozenset[str]().union(*map(self.hidden_in, fact.sources.own))
 
     def locked_in(self, fact: ColumnFact | HybridFact) -> frozenset[str]:
         """Give the methods whose bodies do not take the column."""
@@ -71,18 +82,39 @@ class Visibility:
         """Say whether a relationship is listed as hidden."""
         return "GET" in self._methods_listing(name, options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS)
 
-    def is_secret(self, fact: ColumnFact) -> bool:
+    def is_secret(self, fact: ColumnFact | HybridFact) -> bool:
         """Say whether a column must never leave: declared so, or named like a secret (auth S-20)."""
         declared = fact.info.get("secret")
         if declared is not None:
             return bool(declared)
-        column_type = fact.type.impl_instance if isinstance(fact.type, TypeDecorator) else fact.type
-        is_reference = fact.column is not None and bool(fact.column.foreign_keys)
-        if fact.primary_key or isinstance(column_type, _NEVER_SECRET):
+        if isinstance(fact, HybridFact):
+            return fact.python_type not in _NEVER_SECRET_PYTHON and self._looks_secret(fact.name)
+        return not fact.primary_key and self._may_be_secret(fact.type, fact.column) and self._looks_secret(fact.name)
+
+    def hides_derived(self, fact: ColumnFact | HybridFact) -> bool:
+        """Say whether a hybrid property or an expression is hidden without its author having said so."""
+        if isinstance(fact, ColumnFact):
+            return "GET" in self.inherited(fact)
+        return fact.info.get("secret") is None and (self.is_secret(fact) or "GET" in self.inherited(fact))
+
+    def is_open_key(self, fact: ColumnFact) -> bool:
+        """Say whether a key would be taken for a secret, were it not in every URL and link."""
+        if not fact.primary_key or fact.info.get("secret") is not None or isinstance(_plain(fact.type), Integer):
             return False
-        if is_reference and isinstance(column_type, (Integer, Uuid)):
-            return False
-        return self._looks_secret(fact.name)
+        return self._may_be_secret(fact.type, fact.column) and self._looks_secret(fact.name)
+
+    def _is_secret_column(self, column: sa.Column[Any]) -> bool:
+        """Judge a column of another table, of whose model nothing is known."""
+        declared = column.info.get("secret")
+        if declared is not None or column.info.get("write_only"):
+            return bool(declared or column.info.get("write_only"))
+        return not column.primary_key and self._may_be_secret(column.type, column) and self._looks_secret(column.name)
+
+    @staticmethod
+    def _may_be_secret(type_: TypeEngine[Any], column: sa.Column[Any] | None) -> bool:
+        is_reference = column is not None and bool(column.foreign_keys)
+        plain = _plain(type_)
+        return not isinstance(plain, _NEVER_SECRET) and not (is_reference and isinstance(plain, (Integer, Uuid)))
 
     def _looks_secret(self, name: str) -> bool:
         # A leading underscore is how a column hides behind a hybrid property of its name.
@@ -108,6 +140,10 @@ class Visibility:
         return frozenset(
             method for method in HTTP_METHODS if any(name in self._listed[option.name][method] for option in lists)
         )
+
+
+def _plain(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    return type_.impl_instance if isinstance(type_, TypeDecorator) else type_
 
 
 def _as_set(value: Any) -> frozenset[str]:

@@ -11,19 +11,25 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
+from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import aliased
+from sqlalchemy.types import TypeDecorator, TypeEngine
 
+from flarchitect_core.errors import QueryError
+from flarchitect_core.model.fields import IntegerField, is_plain_integer
+from flarchitect_core.model.inspect import ColumnFact, HybridFact
 from flarchitect_core.query.expressions import AnyOf, CollectionQuery, Condition, OrderKey
 from flarchitect_core.query.include import follow
 
 if TYPE_CHECKING:
-    from flarchitect_core.model.resource import Relation, Resource
+    from flarchitect_core.model.resource import Field, Relation, Resource
     from flarchitect_core.query.include import LoadPlan
 
 __all__ = [
     "OPERATORS",
     "Scope",
     "Statements",
+    "is_sent_by_client",
     "item_statement",
     "key_conditions",
     "key_parameters",
@@ -107,6 +113,11 @@ def key_parameters(key: tuple[Any, ...]) -> dict[str, Any]:
     return {f"flarchitect_key_{position}": value for position, value in enumerate(key)}
 
 
+def is_sent_by_client(parameter: str) -> bool:
+    """Say whether a bind parameter holds a value of a filter or a key, and no number of ours."""
+    return parameter.startswith(("flarchitect_value_", "flarchitect_key_"))
+
+
 def _bound(condition: Condition) -> Any:
     if condition.operator in ("like", "ilike"):
         text = condition.value
@@ -149,9 +160,15 @@ def _scoped(plan: LoadPlan, relation: Relation) -> tuple[sa.Select[Any], sa.Sele
 def key_conditions(resource: Resource, entity: Any) -> list[Any]:
     """Compare the key of a mapped class, or of an alias of it, with the parameters of `key_parameters`."""
     return [
-        getattr(entity, item.attribute) == sa.bindparam(f"flarchitect_key_{position}", type_=_type_of(item.fact))
+        getattr(entity, item.attribute)
+        == sa.bindparam(f"flarchitect_key_{position}", type_=_wide(_declared(item.fact)))
         for position, item in enumerate(resource.key)
     ]
+
+
+def _wide(type_: TypeEngine[Any]) -> TypeEngine[Any]:
+    # Compared as 64 bits, a value that the column cannot hold is one that no row has, on every database.
+    return sa.BigInteger() if is_plain_integer(type_) else type_
 
 
 def _conditions(query: CollectionQuery) -> list[Any]:
@@ -171,11 +188,42 @@ def _clause(condition: Condition, position: int) -> Any:
         return column.is_(None) if condition.operator == "eq" else column.is_not(None)
     is_list = condition.operator in ("in", "nin")
     # LIKE takes text whatever the column's own type is, an enum's for example.
-    type_ = sa.String() if condition.operator in ("like", "ilike") else _type_of(condition.field.fact, column)
+    type_ = sa.String() if condition.operator in ("like", "ilike") else _filter_type(condition.field)
     value = sa.bindparam(f"flarchitect_value_{position}", type_=type_, expanding=is_list)
     return OPERATORS[condition.operator](column, value)
 
 
-def _type_of(fact: Any, column: Any = None) -> Any:
-    declared = getattr(fact, "type", None)
-    return declared if declared is not None else column.type
+def _declared(fact: ColumnFact | HybridFact) -> TypeEngine[Any]:
+    declared = fact.type if isinstance(fact, ColumnFact) else fact.sql_type
+    return sa.types.NullType() if declared is None else declared
+
+
+def _filter_type(field: Field) -> TypeEngine[Any]:
+    codec = field.codec
+    if isinstance(codec, IntegerField) and codec.asked is not codec.stored:
+        return _Compared(field.name, codec.minimum, codec.maximum)
+    return _wide(_declared(field.fact))
+
+
+class _Compared(TypeDecorator[int]):
+    """A whole number to compare a column with; one that the column cannot hold is refused, except by SQLite.
+
+    All integers of SQLite have 64 bits, so a column may hold more than its declaration says.
+    """
+
+    impl = sa.Integer
+    cache_ok = True
+
+    def __init__(self, name: str, minimum: int, maximum: int) -> None:
+        super().__init__()
+        self.name, self.minimum, self.maximum = name, minimum, maximum
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> int | None:
+        """Check a value for the database that gets it."""
+        if value is None or dialect.name == "sqlite" or self.minimum <= value <= self.maximum:
+            return value
+        raise QueryError(
+            f"Invalid value for {self.name}: {value}. Must be greater than or equal to {self.minimum} and less than or "
+            f"equal to {self.maximum}.",
+            reason="invalid_value",
+        )

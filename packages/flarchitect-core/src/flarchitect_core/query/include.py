@@ -257,7 +257,7 @@ class _PlanBuilder:
         elif relation.many:
             if relation.segment:
                 key = self._key_parts(self.key_positions(), self.resource)
-                self.outputs[name] = RelationLink(self.resource.canonical_path, key, relation.segment)
+                self.outputs[name] = RelationLink(self.resource.relations_link_path, key, relation.link_segment)
         elif "GET" in relation.target.methods:
             positions = self._target_key_positions(relation)
             self.outputs[name] = ItemLink(relation.target.link_path, self._key_parts(positions, relation.target))
