@@ -8,6 +8,8 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import os
+import uuid
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -126,6 +128,37 @@ def _with_flask_sqlalchemy(base: Any, uri: str, config: dict[str, Any]) -> tuple
 def sessions(request):
     """Where the session comes from; a test that takes this runs once for each way."""
     return request.param
+
+
+@pytest.fixture
+def guest_of():
+    """Make a user of a server database who has no right but those granted, and give the URL for it.
+
+    `granted` are the words before the user's name, such as `GRANT SELECT ON films TO`.
+    """
+    made: list[tuple[sa.Engine, str]] = []
+
+    def make(url: str, granted: Sequence[str]) -> str:
+        engine = sa.create_engine(url)
+        name, password = f"guest_{uuid.uuid4().hex[:12]}", uuid.uuid4().hex
+        is_postgresql = engine.dialect.name == "postgresql"
+        created = f"CREATE ROLE {name} LOGIN PASSWORD" if is_postgresql else f"CREATE USER {name} IDENTIFIED BY"
+        made.append((engine, name))
+        with engine.begin() as connection:
+            connection.exec_driver_sql(f"{created} '{password}'")
+            for words in granted:
+                connection.exec_driver_sql(f"{words} {name}")
+        return sa.make_url(url).set(username=name, password=password).render_as_string(hide_password=False)
+
+    yield make
+    for engine, name in made:
+        with engine.begin() as connection:
+            if engine.dialect.name == "postgresql":
+                connection.exec_driver_sql(f"DROP OWNED BY {name}")
+                connection.exec_driver_sql(f"DROP ROLE {name}")
+            else:
+                connection.exec_driver_sql(f"DROP USER {name}")
+        engine.dispose()
 
 
 class Base(DeclarativeBase):

@@ -249,9 +249,7 @@ def test_what_a_test_holds_stays_usable(serve):
 
 @pytest.mark.contract("rest 1.3")
 @pytest.mark.parametrize("method", ["patch", "put"])
-def test_what_the_application_holds_is_read_anew_before_a_change(serve, database_kind, method):
-    if database_kind == "mariadb":
-        pytest.skip("The transaction that the application has begun sees its own snapshot there.")
+def test_what_the_application_holds_is_read_anew_before_a_change(serve, method):
     served = serve(Base, sessions="flask_sqlalchemy")
     served.execute(sa.insert(Watched).values(id=1, name="a", stock=1))
     with served.app.app_context():
@@ -261,3 +259,40 @@ def test_what_the_application_holds_is_read_anew_before_a_change(serve, database
         # The session still believes that the row has this stock.
         assert getattr(served, method)("/api/watcheds/1", json={"name": "a", "stock": 1}).status_code == 200
     assert served.scalar("SELECT stock FROM watcheds") == 1
+
+
+@pytest.mark.contract("rest 1.3")
+def test_a_change_waits_for_one_that_has_begun(serve, database_kind):
+    if database_kind == "sqlite":
+        pytest.skip("SQLite locks the whole file, and refuses at once a change of what was read before.")
+    served = serve(Base)
+    served.execute(sa.insert(Watched).values(id=1, name="a", stock=1))
+    with served.engine.connect() as other, ThreadPoolExecutor(1) as pool:
+        other.execute(sa.update(Watched).values(stock=5))
+        # What is sent is what everybody else still sees.
+        waiting = pool.submit(served.app.test_client().patch, "/api/watcheds/1", json={"stock": 1})
+        with pytest.raises(TimeoutError):
+            waiting.result(timeout=0.5)
+        other.commit()
+        assert waiting.result(timeout=20).get_json()["value"]["stock"] == 1
+    assert served.scalar("SELECT stock FROM watcheds") == 1
+
+
+@pytest.mark.contract("rest 1.3")
+def test_a_row_that_is_being_changed_may_be_referred_to(serve, cinema, fill, database_kind):
+    if database_kind != "postgresql":
+        pytest.skip("Only PostgreSQL has a lock that leaves the key alone.")
+    served = serve(cinema.Base)
+    fill(served, cinema)
+    created: list[int] = []
+
+    def refer(*arguments: Any) -> None:
+        answer = served.app.test_client().post("/api/films", json={"title": "New", "studio_id": 1})
+        created.append(answer.status_code)
+
+    sa.event.listen(cinema.Studio, "before_update", refer)
+    try:
+        assert served.patch("/api/studios/1", json={"city": "Bergen"}).status_code == 200
+    finally:
+        sa.event.remove(cinema.Studio, "before_update", refer)
+    assert created == [201]

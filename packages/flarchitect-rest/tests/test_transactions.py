@@ -357,6 +357,40 @@ def test_a_failure_in_a_hook_of_the_session_rolls_back(cinema_app, cinema, write
 
 
 @pytest.mark.contract("bar R34")
+@pytest.mark.parametrize("write", WRITES)
+def test_a_failure_in_a_hook_after_the_commit_is_logged_and_harms_no_later_request(cinema_app, cinema, write, caplog):
+    def fail(*arguments: Any) -> None:
+        raise RuntimeError("the mail server is down")
+
+    before = everything(cinema_app, cinema.Base)
+    with listening(sa.orm.Session, "after_commit", fail):
+        error_of(send(cinema_app, write), 500, "unexpected_error")
+    # The row is written: the failure is the application's own, and too late for the database.
+    assert everything(cinema_app, cinema.Base) != before
+    assert "the mail server is down" in caplog.text
+    works(cinema_app)
+
+
+@pytest.mark.contract("bar R34")
+def test_a_failure_in_a_hook_after_the_request_harms_no_later_request(serve, cinema, fill, caplog):
+    served = serve(cinema.Base)
+    fill(served, cinema)
+    hooks = served.app.after_request_funcs.setdefault(None, [])
+
+    def fail(response: Any) -> Any:
+        raise RuntimeError("the mail server is down")
+
+    hooks.append(fail)
+    response = served.patch("/api/studios/1", json={"city": "Bergen"})
+    hooks.remove(fail)
+    assert response.status_code == 500
+    assert "mail server" not in response.get_data(as_text=True)
+    assert "the mail server is down" in caplog.text
+    assert served.scalar("SELECT city FROM studios WHERE id = 1") == "Bergen"
+    works(served)
+
+
+@pytest.mark.contract("bar R34")
 def test_an_error_of_ours_that_a_hook_raises_is_the_answer(cinema_app, cinema):
     def refuse(*arguments: Any) -> None:
         raise ConflictError("No films on Sundays.", reason="sunday")

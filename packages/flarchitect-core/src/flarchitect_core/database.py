@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -15,8 +18,11 @@ from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from flarchitect_core import options
 from flarchitect_core.drivers import install_line
+from flarchitect_core.errors import ApiError
 from flarchitect_core.http.request_scope import RequestScope, current_request
+from flarchitect_core.operations.failures import UNREADABLE, unreadable_value
 from flarchitect_core.operations.listeners import someone_listens_to_execution
+from flarchitect_core.releasing import close, roll_back
 from flarchitect_core.settings import Settings
 from flarchitect_core.startup import StartupReport
 
@@ -109,10 +115,10 @@ class Database:
             self._end_reading(scope)
             session = scope.sessions[source] = _session_from(source)
             if not self._is_flask_sqlalchemy(source):
-                scope.closers.append(session.close)
+                scope.closers.append(partial(close, session))
             elif not session.in_transaction():
                 # Several requests may share an application context, and with it this session: each ends what it began.
-                scope.closers.append(session.rollback)
+                scope.closers.append(partial(roll_back, session))
         return session
 
     def read(
@@ -129,11 +135,16 @@ class Database:
 
         Raises:
             SQLAlchemyError: The transaction is rolled back, and the session can be used again.
+            ApiError: A row holds what its column cannot; the same.
         """
         reader = self.session(model) if instances else self._reader(model)
         try:
-            return reader.execute(statement, parameters).all()
-        except (SQLAlchemyError, OverflowError):
+            result = reader.execute(statement, parameters)
+            try:
+                return result.all()
+            except UNREADABLE as error:
+                raise unreadable_value(error, model.__name__) from error
+        except (SQLAlchemyError, OverflowError, ApiError):
             self._roll_back(model)
             raise
 
@@ -155,23 +166,20 @@ class Database:
         connection: Connection | None = scope.sessions.get(_READING)
         if connection is None:
             connection = scope.sessions[_READING] = engine.connect()
-            scope.closers.append(connection.close)
+            scope.closers.append(partial(close, connection))
         return connection
 
     def _roll_back(self, model: type) -> None:
         scope = current_request()
         reading: Connection | None = scope.sessions.get(_READING) if scope is not None else None
-        if reading is not None:
-            reading.rollback()
-        else:
-            self.session(model).rollback()
+        roll_back(self.session(model) if reading is None else reading)
 
     @staticmethod
     def _end_reading(scope: RequestScope) -> None:
         # A session must not wait for a second connection, nor see an older state of the database.
         connection: Connection | None = scope.sessions.pop(_READING, None)
         if connection is not None:
-            connection.close()
+            close(connection)
 
     @contextmanager
     def session_scope(self, model: type | None = None, *, source: SessionSource | None = None) -> Iterator[Session]:
@@ -184,11 +192,11 @@ class Database:
         try:
             yield session
         except BaseException:
-            session.rollback()
+            roll_back(session)
             raise
         finally:
             if is_opened_here:
-                session.close()
+                close(session)
 
     def _source(self, model: type | None) -> SessionSource | None:
         getter: Any = self._settings.get(options.SESSION_GETTER, model=model)
@@ -252,22 +260,48 @@ def _session_from(source: SessionSource) -> Session:
 
 
 def open_engine(uri: str, engine_options: dict[str, Any] | None = None) -> Engine:
-    """Open an engine with what an API needs: checked connections, and foreign keys enforced on SQLite."""
+    """Open an engine with what an API needs.
+
+    Connections are checked before use and never shared with a process that is forked. On SQLite, foreign keys are
+    enforced. Errors, and with them logs, do not repeat the values that clients sent.
+    """
     url = sa.make_url(uri)
-    engine = sa.create_engine(url, **{**_defaults(url), **(engine_options or {})})
+    engine = sa.create_engine(url, **{"hide_parameters": True, **_defaults(url), **(engine_options or {})})
     if url.get_backend_name() == "sqlite":
         sa.event.listen(engine, "connect", _enforce_foreign_keys)
+    if not _is_in_memory(url):
+        _forget_connections_in_children(engine)
     return engine
 
 
 def _defaults(url: sa.URL) -> dict[str, Any]:
     if url.get_backend_name() != "sqlite":
         return {"pool_pre_ping": True}
-    if url.database in (None, "", ":memory:"):
+    if _is_in_memory(url):
         # A database in memory is its connection, so all threads take turns with one.
         arguments = {"check_same_thread": False}
         return {"poolclass": sa.QueuePool, "pool_size": 1, "max_overflow": 0, "connect_args": arguments}
     return {}
+
+
+def _is_in_memory(url: sa.URL) -> bool:
+    return url.get_backend_name() == "sqlite" and url.database in (None, "", ":memory:")
+
+
+def _forget_connections_in_children(engine: Engine) -> None:
+    """Let a forked process, such as a worker of a server that loads the application first, open its own connections."""
+    if not hasattr(os, "register_at_fork"):
+        return
+    # What is registered stays for good; the engine need not.
+    reference = weakref.ref(engine)
+
+    def forget() -> None:
+        opened = reference()
+        if opened is not None:
+            # Closed, they would be closed for the parent as well.
+            opened.dispose(close=False)
+
+    os.register_at_fork(after_in_child=forget)
 
 
 def _enforce_foreign_keys(connection: Any, record: Any) -> None:

@@ -383,6 +383,10 @@ LOG_SLOW_MS: Option[int | None] = Option(
     topic="Logs and request ids",
 )
 
+CASCADE_ROWS_MAX = Option(
+    "CASCADE_ROWS_MAX", 10_000, integer(1), "Most rows that one cascade may remove.", meta=True, topic="Deleting"
+)
+
 NAME: Option[str | None] = Option(
     "NAME", None, text, "Name of a model in the document.", meta=True, config=False, topic="Documentation"
 )

@@ -42,7 +42,7 @@ class DirectWriter:
         )
 
     def insert(self, session: Session, values: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Insert a row and give its key."""
+        """Insert a row and give its key, empty when the database made no row."""
         result = self._connection(session).execute(self._insert, self._by_column(values))
         return tuple(result.inserted_primary_key or ())
 

@@ -48,4 +48,4 @@ class SessionExecutor:
         try:
             return self._state.database.read(model, statement, parameters, instances=instances)
         except (SQLAlchemyError, OverflowError) as error:
-            raise read_failure(error) from error
+            raise read_failure(error, model, parameters) from error

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Sequence
+import sqlite3
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
@@ -17,14 +21,23 @@ from sqlalchemy.exc import (
     StatementError,
 )
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.orm.exc import StaleDataError
+from sqlalchemy.orm.exc import FlushError, StaleDataError
 
-from flarchitect_core.errors import ConflictError, QueryError, UnavailableError
+from flarchitect_core.errors import ApiError, ConflictError, QueryError, UnavailableError, ValidationError
+from flarchitect_core.query.compile import is_sent_by_client
+from flarchitect_core.query.expressions import AnyOf
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource
+    from flarchitect_core.query.expressions import CollectionQuery
 
-__all__ = ["read_failure", "write_failure"]
+__all__ = ["UNREADABLE", "read_failure", "refusing_comparisons", "row_is_referred_to", "row_not_kept"]
+__all__ += ["unreadable_value", "write_failure"]
+
+logger = logging.getLogger("flarchitect.database")
+
+UNREADABLE = (DataError, ValueError, LookupError, TypeError, ArithmeticError)
+"""What drivers and column types raise for a stored value that is none of the column's type, while rows are fetched."""
 
 # SQLSTATE of PostgreSQL, error number of MariaDB and MySQL.
 _UNIQUE = ("23505", 1062, 1586)
@@ -36,36 +49,118 @@ _CHECK = ("23514", 3819, 4025)
 _UNAVAILABLE: tuple[str | int, ...] = ("40001", "40P01", "55P03", "08", "53", "57")
 _UNAVAILABLE += (0, 1040, 1042, 1043, 1053, 1077, 1078, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1226)
 _UNAVAILABLE += (1317, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031)
-_VALUE = ("22", 1264, 1265, 1366, 1406)
+_VALUE = ("22", 1264, 1265, 1292, 1366, 1406)
+_PERMISSION = ("42501", 1044, 1142, 1143)
+_READ_ONLY = ("25006", 1290, 1792, 1836)
+# What a trigger or function of the database raises on purpose.
+_RAISED = ("P0001", 1644)
+# A value or an operator of another type than the column: PostgreSQL alone converts nothing by itself.
+_MISMATCH = ("42804", "42846", "42883")
 
 _UNREACHED = re.compile(
     r"\A(?!no such )(?:.*\bis locked|unable to open|.*\b(?:connect|closed|terminat|time[d ]*out|shutting down))",
     re.I | re.S,
 )
+# How PostgreSQL says, in any language, that it could not read a value that was sent, whatever the code of the error.
+_SENT_VALUE = re.compile(r'\A[^"\n]*\$\d+ = ')
+# How SQLAlchemy says that an INSERT left no row behind.
+_NO_KEY = "did not produce a new primary key"
+_POSTGRESQL_COLUMN = re.compile(r'column "(?P<column>[^"]+)" is of type ')
 _SQLITE_COLUMNS = re.compile(r"constraint failed: (?P<columns>[^()]+)$")
+_SQLITE_CONSTRAINT = re.compile(r"constraint failed|datatype mismatch")
+_SQLITE_BROKEN_SCHEMA = re.compile(r"no such table: (?:main\.)?(?P<table>.+)|foreign key mismatch")
 _MARIADB_KEY = re.compile(r"(?s:.*)for key '(?:[^'.]+\.)?(?P<key>[^']+)'")
 _MARIADB_REFERENCE = re.compile(r"FOREIGN KEY \((?P<columns>[^)]+)\)")
 _MARIADB_COLUMN = re.compile(r"(?:Column|Field) '(?P<column>[^']+)'")
 
 
-def read_failure(error: Exception) -> Exception:
-    """Translate a failure while reading; what nobody foresaw is given back as it is and becomes a 500."""
+def read_failure(error: Exception, model: type, parameters: Iterable[str]) -> Exception:
+    """Translate a failure while reading; what nobody foresaw is given back as it is and becomes a 500.
+
+    Args:
+        parameters: Names of the bind parameters, which tell whether the client sent a value at all.
+    """
+    refusal = getattr(error, "orig", None)
+    if isinstance(refusal, QueryError):
+        # Raised on the way to the driver, by a type that knows what this database takes (`query.compile`).
+        return refusal
     if _is_unavailable(error):
         return _unavailable()
-    if _is_out_of_range(error):
+    if _matches(error, _PERMISSION):
+        return _forbidden("read", model.__name__)
+    if _is_out_of_range(error) and any(is_sent_by_client(name) for name in parameters):
         return QueryError("A value in the query is outside of what its column can hold.", reason="invalid_value")
     return error
+
+
+def unreadable_value(error: Exception, name: str) -> ApiError:
+    """Say that a row holds what its column cannot; the log tells where it was met, neither tells the value."""
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    logger.error(
+        "A stored value of %s is none of its column's type: %s in %s (%s, line %s).",
+        name,
+        type(getattr(error, "orig", error)).__name__,
+        place.name,
+        place.filename,
+        place.lineno,
+    )
+    return ApiError(
+        f"A stored value of {name} is not of the type of its column and cannot be shown. Ask for other columns with "
+        f"`fields`, or have the row mended in the database.",
+        reason="unreadable_value",
+        status=500,
+    )
+
+
+@contextmanager
+def refusing_comparisons(query: CollectionQuery) -> Iterator[None]:
+    """Turn what the database says of a filter or sort that its column does not take into a 400 that names them."""
+    try:
+        yield
+    except DBAPIError as error:
+        asked = [*_names_of_filters(query), *(f"order_by={key.field.name}" for key in query.order)]
+        if not asked or not _is_mismatch(error):
+            raise
+        _tell(error)
+        raise QueryError(
+            f"The database cannot compare as asked by {' or '.join(asked)}: the column has another type. "
+            f"Use another operator or column.",
+            reason="invalid_operator",
+        ) from error
+
+
+def _names_of_filters(query: CollectionQuery) -> Iterator[str]:
+    for part in query.where:
+        for condition in part.conditions if isinstance(part, AnyOf) else (part,):
+            yield f"{condition.field.name}__{condition.operator}"
 
 
 def write_failure(error: Exception, resource: Resource, *, deleting: bool = False) -> Exception:
     """Translate a failure while writing; what nobody foresaw is given back as it is and becomes a 500."""
     if _is_unavailable(error):
         return _unavailable()
+    if _matches(error, _PERMISSION):
+        return _forbidden("write", resource.name)
+    if _matches(error, _READ_ONLY) or _text(error) == "attempt to write a readonly database":
+        return ApiError(
+            "The database takes no changes: it is opened, or set, to be read only.",
+            reason="database_read_only",
+            status=403,
+        )
+    if _is_raised(error):
+        return ConflictError("A rule of the database refused the change.", reason="refused_by_database", status=422)
+    if _lacks_other_table(error, resource):
+        logger.warning("The schema of the database is broken: %s", _text(error))
+        return ConflictError(
+            f"The database refuses the change, because a foreign key or trigger of {resource.name} leads to a table "
+            f"or column that does not exist. Mend it in the database.",
+            reason="constraint_violation",
+        )
     if deleting and isinstance(error, IntegrityError):
         # Whatever constraint is named, the reason is that other rows need this one.
-        return ConflictError(
-            f"Error deleting object: other rows still refer to this {resource.name}.", reason="row_is_referred_to"
-        )
+        return row_is_referred_to(resource)
+    if isinstance(error, FlushError) and _NO_KEY in str(error):
+        return row_not_kept(resource)
     if isinstance(error, StaleDataError):
         return ConflictError(
             f"The {resource.name} was changed or deleted by another request. Read it again and repeat the change.",
@@ -73,18 +168,78 @@ def write_failure(error: Exception, resource: Resource, *, deleting: bool = Fals
         )
     if isinstance(error, IntegrityError) or _code(error) in (*_NOT_NULL, *_CHECK):
         return _integrity(error, resource)
+    if not deleting and _is_mismatch(error):
+        _tell(error)
+        return _wrong_type(error, resource)
     if _is_out_of_range(error) or _matches(error, _VALUE):
         return ConflictError("A value is outside of what its column can hold.", reason="value_out_of_range", status=422)
     return error
+
+
+def row_is_referred_to(resource: Resource) -> ConflictError:
+    """Say that a row cannot be deleted, because others refer to it."""
+    return ConflictError(
+        f"Error deleting object: other rows still refer to this {resource.name}.", reason="row_is_referred_to"
+    )
+
+
+def row_not_kept(resource: Resource) -> ConflictError:
+    """Say that a row which was written is not where it was written to."""
+    return ConflictError(
+        f"The database did not keep the {resource.name} under the key it was written with, so nothing was changed. "
+        f"A trigger or a column type alters the key or drops the row: send the key as the database keeps it.",
+        reason="row_not_kept",
+        status=422,
+    )
 
 
 def _unavailable() -> UnavailableError:
     return UnavailableError("The database is not available. Try again in a moment.", reason="database_unavailable")
 
 
+def _forbidden(action: str, model: str) -> ApiError:
+    return ApiError(
+        f"The database does not let this server {action} what {model} needs. "
+        f"Grant its user the right, or leave the table out of the API.",
+        reason="database_permission",
+        status=403,
+    )
+
+
+def _wrong_type(error: Exception, resource: Resource) -> ApiError:
+    fields = {name: ["Not accepted by the type of the column."] for name in _field_names(error, resource)}
+    where = f" for {', '.join(fields)}" if fields else ""
+    return ValidationError(fields, f"The {resource.name} has a value{where} of another type than the database takes.")
+
+
+def _is_raised(error: Exception) -> bool:
+    if _matches(error, _RAISED):
+        return True
+    # SQLite gives the text of the trigger alone, and for its own constraints texts of its own.
+    is_sqlite = isinstance(getattr(error, "orig", None), sqlite3.IntegrityError)
+    return is_sqlite and not _SQLITE_CONSTRAINT.search(_text(error))
+
+
+def _lacks_other_table(error: Exception, resource: Resource) -> bool:
+    """Say whether SQLite misses what a key or trigger leads to; a missing table of the model is our own mistake."""
+    found = _SQLITE_BROKEN_SCHEMA.match(_text(error))
+    tables: Any = resource.facts.mapper.tables
+    return found is not None and found["table"] not in {table.name for table in tables}
+
+
+def _is_mismatch(error: Exception) -> bool:
+    # A function or trigger of the database has a context: what it does wrong is no fault of the request.
+    return _matches(error, _MISMATCH) and not _context(error)
+
+
+def _tell(error: Exception) -> None:
+    """Log what may also be a model that does not fit its table; the first line holds no SQL and no values."""
+    logger.warning("The database met a value or an operator of another type: %s", _text(error).partition("\n")[0])
+
+
 def _is_out_of_range(error: Exception) -> bool:
     # SQLAlchemy wraps what a column type raises on the way to the driver, such as an interval kept as a date.
-    if isinstance(error, (DataError, OverflowError)):
+    if isinstance(error, (DataError, OverflowError)) or _SENT_VALUE.match(_context(error)):
         return True
     refused = (OverflowError, ValueError, TypeError)
     return isinstance(error, StatementError) and not isinstance(error, DBAPIError) and isinstance(error.orig, refused)
@@ -118,7 +273,7 @@ class _Violation(NamedTuple):
 
 
 def _violation(error: Exception) -> _Violation:
-    text = str(getattr(error, "orig", error))
+    text = _text(error)
     if _matches(error, _UNIQUE) or "UNIQUE constraint" in text:
         return _Violation(reason="unique_violation", status=409, words=_unique_words)
     if _matches(error, _FOREIGN_KEY) or "FOREIGN KEY constraint" in text:
@@ -163,8 +318,18 @@ def _code(error: Exception) -> str | int | None:
     arguments: Sequence[Any] = getattr(original, "args", ())
     if arguments and isinstance(arguments[0], int):
         return arguments[0]
-    state = getattr(original, "sqlstate", None)
+    state = getattr(original, "sqlstate", None) or getattr(original, "pgcode", None)
     return None if state is None else str(state)
+
+
+def _text(error: Exception) -> str:
+    return str(getattr(error, "orig", error))
+
+
+def _context(error: Exception) -> str:
+    """Give where in the database a failure happened, as far as PostgreSQL tells."""
+    diagnosis = getattr(getattr(error, "orig", None), "diag", None)
+    return getattr(diagnosis, "context", None) or ""
 
 
 def _matches(error: Exception, codes: Sequence[str | int]) -> bool:
@@ -188,6 +353,9 @@ def _column_names(original: Any, resource: Resource) -> list[str]:
     if diagnosis is not None:
         if diagnosis.column_name:
             return [diagnosis.column_name]
+        found = _POSTGRESQL_COLUMN.match(text)
+        if found:
+            return [found["column"]]
         return _columns_of_constraint(resource, diagnosis.constraint_name)
     found = _SQLITE_COLUMNS.search(text)
     if found:

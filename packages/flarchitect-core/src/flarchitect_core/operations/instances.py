@@ -11,7 +11,10 @@ from sqlalchemy.orm.attributes import set_committed_value
 if TYPE_CHECKING:
     from flarchitect_core.model.inspect import ModelFacts
 
-__all__ = ["InstanceMaker"]
+__all__ = ["REFUSALS", "InstanceMaker"]
+
+REFUSALS = (ValueError, AssertionError)
+"""How a model refuses a value, in `@validates` for example."""
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -61,11 +64,26 @@ class InstanceMaker:
                 setattr(instance, name, value)
         return instance
 
+    def refused(self, values: Mapping[str, Any]) -> list[str]:
+        """Name the values that the model refuses when they are set one by one, on an instance that is thrown away."""
+        instance = self._new_instance()
+        return [name for name, value in values.items() if not _takes(instance, name, value)]
+
     def _forget_empty_references(self, instance: Any) -> None:
         # A constructor that sets a reference to None, as dataclass models do, would clear the foreign key beside it.
         for name in self._references:
             if instance.__dict__.get(name, instance) is None:
                 set_committed_value(instance, name, None)
+
+
+def _takes(instance: Any, name: str, value: Any) -> bool:
+    try:
+        setattr(instance, name, value)
+    except REFUSALS:
+        return False
+    except Exception:  # noqa: BLE001 - setters may need what a whole instance has; that is no refusal
+        return True
+    return True
 
 
 def _nothing() -> None:

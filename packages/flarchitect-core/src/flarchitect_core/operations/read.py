@@ -9,6 +9,7 @@ import sqlalchemy as sa
 
 from flarchitect_core.errors import NotFoundError
 from flarchitect_core.model.dumping import Record
+from flarchitect_core.operations.failures import refusing_comparisons, row_not_kept
 from flarchitect_core.query.compile import Scope, item_statement, key_parameters, parameters_of, statements_of
 from flarchitect_core.query.expressions import CollectionQuery
 from flarchitect_core.query.include import Executor, View, dump_rows, fetch_rows, plan_of
@@ -16,7 +17,7 @@ from flarchitect_core.query.include import Executor, View, dump_rows, fetch_rows
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Relation, Resource
 
-__all__ = ["Page", "list_rows", "read_related_row", "read_row"]
+__all__ = ["Page", "list_rows", "read_related_row", "read_row", "read_written_row"]
 
 Key = tuple[Any, ...]
 
@@ -47,7 +48,8 @@ def list_rows(resource: Resource, query: CollectionQuery, executor: Executor, sc
     statements = statements_of(plan, query, scope)
     parameters = parameters_of(query, scope)
     window = {"row_limit": query.limit, "row_offset": query.offset}
-    rows = fetch_rows(plan, executor, statements.rows, {**parameters, **window})
+    with refusing_comparisons(query):
+        rows = fetch_rows(plan, executor, statements.rows, {**parameters, **window})
     if not rows and scope is not None:
         _require_parent(scope.relation, scope.parent_key, executor)
     total = _total(resource, query, len(rows), executor, statements.count, parameters)
@@ -84,6 +86,18 @@ def read_row(resource: Resource, key: Key | None, view: View, executor: Executor
     if not rows:
         raise _row_not_found(resource)
     return dump_rows(plan, rows, executor)[0]
+
+
+def read_written_row(resource: Resource, key: Key, view: View, executor: Executor) -> Record:
+    """Read a row in the transaction that wrote it.
+
+    Raises:
+        ConflictError: The database kept it under another key, or not at all.
+    """
+    try:
+        return read_row(resource, key, view, executor)
+    except NotFoundError as error:
+        raise row_not_kept(resource) from error
 
 
 def read_related_row(relation: Relation, parent_key: Key | None, view: View, executor: Executor) -> Record:

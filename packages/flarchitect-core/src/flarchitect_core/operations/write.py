@@ -6,7 +6,7 @@ the commit (decisions 21).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -16,14 +16,23 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, lazyload
 
+from flarchitect_core import options
 from flarchitect_core.errors import NotFoundError, ValidationError
-from flarchitect_core.model.fields import to_jsonable
+from flarchitect_core.model.fields import text_to_value, to_jsonable
 from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.schemas import BodyReader, default_value
+from flarchitect_core.operations.dependents import DependentRows
 from flarchitect_core.operations.direct import DirectWriter
-from flarchitect_core.operations.failures import write_failure
-from flarchitect_core.operations.instances import InstanceMaker
+from flarchitect_core.operations.failures import (
+    UNREADABLE,
+    row_is_referred_to,
+    row_not_kept,
+    unreadable_value,
+    write_failure,
+)
+from flarchitect_core.operations.instances import REFUSALS, InstanceMaker
 from flarchitect_core.query.compile import key_conditions, key_parameters
+from flarchitect_core.releasing import roll_back
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Resource
@@ -32,6 +41,9 @@ if TYPE_CHECKING:
 __all__ = ["Writer", "Written", "unit_of_work"]
 
 Key = tuple[Any, ...]
+
+# How SQLAlchemy says that rows whose key refers to a deleted row would have to lose their key.
+_BLANKED_KEY = "Dependency rule on column"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +69,11 @@ def unit_of_work(state: ApplicationState, resource: Resource, *, deleting: bool 
         yield session
         session.commit()
     except (SQLAlchemyError, OverflowError) as error:
-        session.rollback()
+        roll_back(session)
         raise write_failure(error, resource, deleting=deleting) from error
     except BaseException:
-        session.rollback()
+        roll_back(session)
         raise
-
-
-@contextmanager
-def refusing(name: str) -> Iterator[None]:
-    """Turn the ValueError by which a model refuses a value, in `@validates` for example, into a 400."""
-    try:
-        yield
-    except ValueError as error:
-        raise ValidationError({name: ["Not accepted by the model."]}) from error
 
 
 class Writer:
@@ -91,7 +94,9 @@ class Writer:
             .options(lazyload("*"))
             .execution_options(populate_existing=True)
         )
+        self._to_change = _locked(self._by_key, resource)
         self._maker = InstanceMaker(resource.facts)
+        self._dependents = DependentRows(resource, state.settings.get(options.CASCADE_ROWS_MAX, model=resource.model))
 
     def create(self, session: Session, body: Mapping[str, Any]) -> Written:
         """Add a row.
@@ -113,7 +118,7 @@ class Writer:
         key = self._require_key(key)
         values = self._read("PUT", self._keyed(body, key), key)
         named = {item.attribute: value for item, value in zip(self._resource.key, key, strict=True)}
-        instance = self._find(session, key)
+        instance = self._find(session, self._to_change, key)
         if instance is None:
             if not self._may_choose_key():
                 raise self._not_found()
@@ -134,7 +139,7 @@ class Writer:
             if not self._direct.update(session, key, values):
                 raise self._not_found()
             return Written(key, created=False)
-        instance = self._find(session, key)
+        instance = self._find(session, self._to_change, key)
         if instance is None:
             raise self._not_found()
         return self._assign(session, instance, key, values)
@@ -144,34 +149,57 @@ class Writer:
 
         Raises:
             NotFoundError: There is no such row.
+            ConflictError: Rows that belong to it cannot do without it, or are more than `API_CASCADE_ROWS_MAX`.
         """
-        instance = self._find(session, self._require_key(key))
+        # Without a lock: what belongs to the row is changed before it, the order in which everybody else locks them.
+        instance = self._find(session, self._by_key, self._require_key(key))
         if instance is None:
             raise self._not_found()
+        self._dependents.check(session, self._require_key(key))
         session.delete(instance)
-        session.flush()
+        try:
+            session.flush()
+        except AssertionError as error:
+            if not str(error).startswith(_BLANKED_KEY):
+                raise
+            raise row_is_referred_to(self._resource) from error
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     def _insert(self, session: Session, values: Mapping[str, Any]) -> Written:
         if self._direct.serves(session, values):
-            return Written(self._direct.insert(session, values), created=True)
-        with refusing(", ".join(values)):
+            key = self._direct.insert(session, values)
+            if len(key) < len(self._resource.key):
+                raise row_not_kept(self._resource)
+            return Written(key, created=True)
+        try:
             instance = self._maker.make(values)
+        except REFUSALS as error:
+            # Which value it was, the model does not say.
+            raise self._refused(self._maker.refused(values) or values) from error
         session.add(instance)
         session.flush()
         return Written(self._resource.key_of(instance), created=True)
 
-    @staticmethod
-    def _assign(session: Session, instance: object, key: Key, values: Mapping[str, Any]) -> Written:
+    def _assign(self, session: Session, instance: object, key: Key, values: Mapping[str, Any]) -> Written:
         for attribute, value in values.items():
-            with refusing(attribute):
+            try:
                 setattr(instance, attribute, value)
+            except REFUSALS as error:
+                raise self._refused([attribute]) from error
         session.flush()
         return Written(key, created=False)
 
-    def _find(self, session: Session, key: Key) -> Any | None:
-        return session.execute(self._by_key, key_parameters(key)).scalars().first()
+    def _refused(self, attributes: Iterable[str]) -> ValidationError:
+        fields = (self._resource.field_of_attribute(attribute) for attribute in attributes)
+        return ValidationError({item.name: ["Not accepted by the model."] for item in fields if item is not None})
+
+    def _find(self, session: Session, statement: sa.Select[Any], key: Key) -> Any | None:
+        found = session.execute(statement, key_parameters(key)).scalars()
+        try:
+            return found.first()
+        except UNREADABLE as error:
+            raise unreadable_value(error, self._resource.name) from error
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
@@ -228,12 +256,26 @@ class Writer:
         return values
 
 
+def _locked(by_key: sa.Select[Any], resource: Resource) -> sa.Select[Any]:
+    """Let the select of a row wait for whoever changes it, and see what was committed last.
+
+    The ORM writes only what differs from what was read, which the transaction of MariaDB and MySQL takes from the
+    time of its first statement. A version column finds out by itself. `key_share` lets others refer to the row.
+    """
+    mapper = resource.facts.mapper
+    base: Any = mapper.base_mapper.local_table
+    if mapper.version_id_col is not None or not isinstance(base, sa.Table):
+        return by_key
+    # Subclasses that are loaded with their parent stand in outer joins, which PostgreSQL does not lock.
+    return by_key.with_for_update(key_share=True, of=base if mapper.with_polymorphic_mappers else None)
+
+
 def _column_key(item: Field) -> str:
     return str(getattr(getattr(item.fact, "column", None), "key", item.attribute))
 
 
 def _means(item: Field, given: Any, value: Any) -> bool:
     try:
-        return bool(item.codec.deserialize(given) == value)
+        return bool(text_to_value(item.codec, given) == value)
     except ma.ValidationError:
         return False
