@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, Generic, Literal, TypeVar, cast
+from typing import Any, Generic, Literal, TypeVar
 
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.suggestions import nearest
@@ -177,11 +177,13 @@ class Settings:
         """
         plan = self._plans.get((option.name, model, method)) or self._plan(option, model, method)
         if plan.is_fixed:
-            return cast("T", plan.value)
+            fixed: T = plan.value
+            return fixed
         for key in plan.keys:
-            value = self._config.get(key)
-            if value or is_set(value):
-                return cast("T", value)
+            value: T | None = self._config.get(key)
+            # Most are not set, and this is asked many times in each request.
+            if value is not None and (value or is_set(value)):
+                return value
         return option.default
 
     def resolve(self, option: Option[T], *, model: type | None = None, method: str | None = None) -> tuple[T, Origin]:
@@ -194,17 +196,25 @@ class Settings:
 
     def _plan(self, option: Option[Any], model: type | None, method: str | None) -> _Plan:
         """Decide once where a value comes from: `Meta` and keyword arguments never change, configuration may."""
-        plan = _Plan(tuple(key for key in option.config_keys(method) if key not in self._refused))
-        meta = getattr(model, "Meta", None) if option.meta else None
-        names = () if meta is None else option.meta_names(method)
-        values = [_plain(meta, name) for name in names if (model, name) not in self._refused]
-        given = next(((value,) for value in values if is_set(value)), None)
-        if given is not None:
-            plan = _Plan((), is_fixed=True, value=given[0], origin="model")
-        elif option.name in self._overrides:
-            plan = _Plan((), is_fixed=True, value=self._overrides[option.name], origin="keyword")
+        plan = (
+            self._plan_of_model(option, model, method)
+            or self._plans.get((option.name, None, method))
+            or self._plan_of_application(option, method)
+        )
         self._plans[option.name, model, method] = plan
         return plan
+
+    def _plan_of_application(self, option: Option[Any], method: str | None) -> _Plan:
+        if option.name in self._overrides:
+            return _Plan((), is_fixed=True, value=self._overrides[option.name], origin="keyword")
+        return _Plan(tuple(key for key in option.config_keys(method) if key not in self._refused))
+
+    def _plan_of_model(self, option: Option[Any], model: type | None, method: str | None) -> _Plan | None:
+        meta = getattr(model, "Meta", None) if option.meta else None
+        names = () if meta is None else option.meta_names(method)
+        values = (_plain(meta, name) for name in names if (model, name) not in self._refused)
+        given = next(((value,) for value in values if is_set(value)), None)
+        return None if given is None else _Plan((), is_fixed=True, value=given[0], origin="model")
 
     def check(self, report: StartupReport, models: Iterable[type] = ()) -> None:
         """Report every key that is unknown and every value that is not what its option expects.

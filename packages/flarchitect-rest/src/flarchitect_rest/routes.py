@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from functools import cache
+from typing import Any, cast
 
-from flask import Blueprint, request
+from flask import Blueprint, Flask, request
 from flask.typing import ResponseReturnValue
-from werkzeug.routing import BaseConverter
+from werkzeug.routing import BaseConverter, Rule
 
 from flarchitect_core.http.hooks import guard_blueprint
 from flarchitect_core.model.keys import CONVERTER_NAME, escape_key, unescape_key
@@ -40,6 +42,18 @@ class KeyConverter(BaseConverter):
     def to_url(self, value: Any) -> str:
         """Write the segment."""
         return super().to_url(escape_key(str(value)))
+
+
+class _LateBuilder(Rule):
+    """A rule whose function for `url_for` is compiled at first use: that is most of what a rule costs."""
+
+    def _compile_builder(self, append_unknown: bool = True) -> Callable[..., tuple[str, str]]:
+        compiled = cache(super()._compile_builder)
+
+        def build(rule: Rule, /, **values: Any) -> tuple[str, str]:
+            return compiled(append_unknown)(rule, **values)
+
+        return build
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,5 +158,17 @@ def register_routes(state: ApplicationState) -> None:
             blueprint.add_url_rule(
                 route.rule[len(prefix) :], route.endpoint, view_of(route), methods=sorted(route.methods)
             )
-    state.app.register_blueprint(blueprint)
+    with _late_builders(state.app):
+        state.app.register_blueprint(blueprint)
     state.owned_paths.append(prefix)
+
+
+@contextmanager
+def _late_builders(app: Flask) -> Iterator[None]:
+    """Let rules that are added meanwhile be those of the application, with late builders."""
+    chosen = app.url_rule_class
+    app.url_rule_class = cast("type[Rule]", type(chosen.__name__, (_LateBuilder, chosen), {}))
+    try:
+        yield
+    finally:
+        app.url_rule_class = chosen

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
@@ -10,9 +11,9 @@ from flask import Response, request
 from flarchitect_core import options
 from flarchitect_core.errors import QueryError
 from flarchitect_core.http.body import read_object
-from flarchitect_core.model.resource import Relation, Resource
+from flarchitect_core.model.resource import PATH_SAFE, Relation, Resource
 from flarchitect_core.operations.executor import SessionExecutor
-from flarchitect_core.operations.read import list_rows, parent_not_found, read_related_row, read_row
+from flarchitect_core.operations.read import list_rows, parent_not_found, read_related_row, read_row, read_written_row
 from flarchitect_core.operations.write import Writer, Written, unit_of_work
 from flarchitect_core.query.compile import Scope
 from flarchitect_core.query.expressions import CollectionQuery
@@ -24,8 +25,6 @@ from flarchitect_core.state import ApplicationState
 __all__ = ["RelationViews", "ResourceViews"]
 
 _PARAMETERS_MAX = 500
-# What a path may hold as it is (RFC 3986, 3.3).
-_PATH_SAFE = "/:@!$&'()*+,;=~"
 
 Parameters = list[tuple[str, str]]
 
@@ -68,7 +67,9 @@ class _Views:
         if query.page == 1 and total <= query.limit:
             return None, None
         # `request.base_url` is an IRI and has to be turned back: that costs more than the rest of the links.
-        url = f"{request.scheme}://{request.host}{quote(request.root_path + request.path, safe=_PATH_SAFE)}"
+        path = quote(request.root_path + request.path, safe=PATH_SAFE)
+        # A `Host` that no host can have reads as an empty one.
+        url = f"{request.scheme}://{request.host}{path}" if request.host else path
         return page_links(url, parameters, query, total)
 
 
@@ -78,7 +79,11 @@ class ResourceViews(_Views):
     def __init__(self, resource: Resource, state: ApplicationState) -> None:
         super().__init__(state)
         self._resource = resource
-        self._writer = Writer(resource, state)
+
+    @cached_property
+    def _writer(self) -> Writer:
+        # Its schemas cost more than the rest of a resource, and many resources are never written to.
+        return Writer(self._resource, self._state)
 
     def list(self) -> Response:
         """Answer with a page of rows."""
@@ -123,7 +128,7 @@ class ResourceViews(_Views):
     def _written(self, written: Written, view: View) -> Response:
         """Answer with the row as it now is, read in the transaction that wrote it."""
         resource, executor = self._resource, self._executor()
-        record = read_row(resource, written.key, view, executor)
+        record = read_written_row(resource, written.key, view, executor)
         if not written.created:
             return self._envelope.response(record)
         location = f"{executor.root}{resource.link_path}/{resource.key_path(written.key)}"

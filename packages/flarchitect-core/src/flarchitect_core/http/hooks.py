@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Blueprint, Response, current_app, got_request_exception, request
+from flask import Blueprint, Response, current_app, g, got_request_exception, request
+from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from flarchitect_core import options
-from flarchitect_core.errors import ApiError, error_code, phrase_of
+from flarchitect_core.errors import ApiError, FlarchitectError, error_code, phrase_of
 from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.http.logs import AppLog, configure, one_line
 from flarchitect_core.http.request_id import identify
-from flarchitect_core.http.request_scope import begin_request, current_request, end_request
+from flarchitect_core.http.request_scope import (
+    RequestScope,
+    begin_request,
+    current_request,
+    end_request,
+    end_requests_of,
+)
 from flarchitect_core.resolution import forget_request_lookups
 from flarchitect_core.state import ApplicationState, state_of
 from flarchitect_core.suggestions import nearest
@@ -38,7 +45,7 @@ def install_hooks(state: ApplicationState) -> None:
     header = settings.get(options.REQUEST_ID_HEADER)
 
     def begin() -> None:
-        begin_request(identify(request.headers, header))
+        begin_request(identify(request.headers, header), g._get_current_object())  # noqa: SLF001
         # Requests that a test client makes within one application context share its `g`.
         forget_request_lookups()
         _refuse_unknown_path(state)
@@ -47,16 +54,22 @@ def install_hooks(state: ApplicationState) -> None:
         scope = current_request()
         if scope is not None:
             response.headers[header] = scope.identity.request_id
-            _log(log, response)
+            if log.has_lines:
+                _log(log, response, scope)
         return response
 
     def end(error: BaseException | None) -> None:
         end_request()
 
+    def end_late(error: BaseException | None) -> None:
+        # Flask skips `end` when a function of the application raises before it, but never the end of the context.
+        end_requests_of(g._get_current_object())  # noqa: SLF001
+
     app.before_request_funcs.setdefault(None, []).insert(0, begin)
     # After-request functions run in reverse order: the first one registered sees the finished answer.
     app.after_request_funcs.setdefault(None, []).insert(0, finish)
     app.teardown_request_funcs.setdefault(None, []).insert(0, end)
+    app.teardown_appcontext(end_late)
     app.register_error_handler(ApiError, lambda error: render_error(state, error))
     _handle_http_exceptions(state)
     _log_failures(state, log)
@@ -88,34 +101,52 @@ def _log_failures(state: ApplicationState, log: AppLog) -> None:
         scope = current_request()
         if scope is not None:
             context["request_id"] = scope.identity.request_id
-        what = one_line(f"{type(exception).__name__}: {exception}"[:2048])
-        traceback = exception if with_traceback else None
+        what = one_line(_described(exception)[:2048])
+        traceback = _without_text(exception, what) if with_traceback else None
         log.logger.error("%s %s failed: %s", method, path, what, exc_info=traceback, extra=context)
 
     got_request_exception.connect(tell, state.app, weak=False)
 
 
-def _log(log: AppLog, response: Response) -> None:
-    scope = current_request()
-    if scope is not None:
-        log.log_request(
-            method=request.method,
-            path=request.path,
-            status=response.status_code,
-            duration_ms=scope.elapsed_ms(),
-            route=request.url_rule.rule if request.url_rule is not None else None,
-            identity=scope.identity,
-            remote_addr=request.remote_addr,
-        )
+def _described(exception: BaseException) -> str:
+    name = type(exception).__name__
+    if not isinstance(exception, SQLAlchemyError):
+        return f"{name}: {exception}"
+    # Its text holds the statement, and often the values that were sent or stored.
+    driver = getattr(exception, "orig", None)
+    return name if driver is None else f"{name} ({type(driver).__module__}.{type(driver).__qualname__})"
+
+
+def _without_text(exception: BaseException, what: str) -> BaseException:
+    """Give what a traceback may show of an exception: of one of the database only where it was raised."""
+    if not isinstance(exception, SQLAlchemyError):
+        return exception
+    return FlarchitectError(what).with_traceback(exception.__traceback__)
+
+
+def _log(log: AppLog, response: Response, scope: RequestScope) -> None:
+    log.log_request(
+        method=request.method,
+        path=request.path,
+        status=response.status_code,
+        duration_ms=scope.elapsed_ms(),
+        route=request.url_rule.rule if request.url_rule is not None else None,
+        identity=scope.identity,
+        remote_addr=request.remote_addr,
+    )
 
 
 def render_error(state: ApplicationState, error: ApiError) -> Response:
     """Answer the current request with an error (decisions 8)."""
-    asked = any(
-        mimetype == "application/problem+json" and quality > 0 for mimetype, quality in request.accept_mimetypes
-    )
-    as_problem = asked or state.settings.get(options.ERROR_FORMAT) == "problem"
+    as_problem = _asks_for_problem() or state.settings.get(options.ERROR_FORMAT) == "problem"
     return state.envelope.error_response(error, as_problem=as_problem, instance=request.path)
+
+
+def _asks_for_problem() -> bool:
+    """Say whether problem details were named, and are wanted no less than the envelope."""
+    accepted = request.accept_mimetypes
+    named = max((quality for mimetype, quality in accepted if mimetype == "application/problem+json"), default=0)
+    return named > 0 and named >= accepted["application/json"]
 
 
 def _refuse_unknown_path(state: ApplicationState) -> None:

@@ -130,6 +130,11 @@ class AppLog:
     exclude: tuple[str, ...] = ()
     slow_ms: float | None = None
 
+    @property
+    def has_lines(self) -> bool:
+        """Whether any request may get a line."""
+        return self.requests or self.slow_ms is not None
+
     def log_request(
         self,
         *,

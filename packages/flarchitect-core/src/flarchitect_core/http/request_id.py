@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import re
-import uuid
 from contextvars import ContextVar, Token
 from dataclasses import dataclass
 from typing import Protocol
@@ -60,7 +60,7 @@ def identify(headers: _Headers, header_name: str = DEFAULT_HEADER) -> RequestIde
     Source: contract core, 5.1; W3C Trace Context, 3.2.
     """
     given = headers.get(header_name) or ""
-    request_id = given if _REQUEST_ID.fullmatch(given) else uuid.uuid4().hex
+    request_id = given if given and _REQUEST_ID.fullmatch(given) else os.urandom(16).hex()
     trace_id, span_id = _trace(headers.get("traceparent"))
     return RequestIdentity(request_id, trace_id, span_id)
 
@@ -94,7 +94,9 @@ def current_request_id() -> str | None:
 
 
 def _trace(traceparent: str | None) -> tuple[str | None, str | None]:
-    match = _TRACEPARENT.fullmatch((traceparent or "").strip())
+    if not traceparent:
+        return None, None
+    match = _TRACEPARENT.fullmatch(traceparent.strip())
     if match is None or (match["version"] == "00" and match["more"]):
         return None, None
     return match["trace"], match["span"]

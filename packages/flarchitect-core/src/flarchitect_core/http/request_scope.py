@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -10,7 +11,9 @@ from typing import Any
 
 from flarchitect_core.http.request_id import RequestIdentity, activate, deactivate
 
-__all__ = ["RequestScope", "begin_request", "current_request", "end_request"]
+__all__ = ["RequestScope", "begin_request", "current_request", "end_request", "end_requests_of"]
+
+logger = logging.getLogger("flarchitect.requests")
 
 
 @dataclass(slots=True)
@@ -22,9 +25,11 @@ class RequestScope:
         sessions: Sessions that were opened for this request, by what gave them.
         closers: Called in reverse order when the request ends, also after an error.
         outer: The request in which this one was made, by a test client for example.
+        surroundings: What it must not outlive: the `g` of its application context.
     """
 
     identity: RequestIdentity
+    surroundings: object = None
     started: float = field(default_factory=time.perf_counter)
     sessions: dict[Any, Any] = field(default_factory=dict)
     closers: list[Callable[[], None]] = field(default_factory=list)
@@ -36,15 +41,12 @@ class RequestScope:
         return (time.perf_counter() - self.started) * 1000
 
     def close(self) -> None:
-        """Close everything; each closer runs even when one before it failed, and the first failure is raised."""
-        failure: BaseException | None = None
+        """Close everything; a closer that fails is logged, because the answer is finished and the others must run."""
         while self.closers:
             try:
                 self.closers.pop()()
-            except Exception as error:  # noqa: BLE001 - the others must still be closed; raised below
-                failure = failure or error
-        if failure is not None:
-            raise failure
+            except Exception as error:  # noqa: BLE001 - what closes may belong to the application
+                logger.error("What a request had opened could not be closed: %s", type(error).__name__)
 
 
 _scope: ContextVar[RequestScope | None] = ContextVar("flarchitect_request", default=None)
@@ -55,9 +57,9 @@ def current_request() -> RequestScope | None:
     return _scope.get()
 
 
-def begin_request(identity: RequestIdentity) -> RequestScope:
+def begin_request(identity: RequestIdentity, surroundings: object = None) -> RequestScope:
     """Begin a request in this context."""
-    scope = RequestScope(identity, outer=_scope.get(), _token=activate(identity))
+    scope = RequestScope(identity, surroundings, outer=_scope.get(), _token=activate(identity))
     _scope.set(scope)
     return scope
 
@@ -71,3 +73,9 @@ def end_request() -> None:
             scope.close()
         finally:
             deactivate(scope._token)  # noqa: SLF001 - this module owns the class
+
+
+def end_requests_of(surroundings: object) -> None:
+    """End the requests that nobody ended before their surroundings go."""
+    while (scope := _scope.get()) is not None and scope.surroundings is surroundings:
+        end_request()
