@@ -13,6 +13,7 @@ import sqlite3
 import subprocess
 import sys
 import sysconfig
+import time
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
@@ -291,6 +292,36 @@ def test_odd_tables_are_served_or_named_in_a_notice(client_of: Any, tmp_path: Pa
     assert "`stadium`, which is not served" in notices
     assert "Table `person` is served as `Person2`" in notices
     assert "Person2.password" in notices
+    assert "to show such a column, write a model for its table" in notices
+    assert "info=" not in notices
+
+
+@pytest.mark.contract("issue 2")
+def test_broken_foreign_keys_of_sqlite_refuse_changes_in_the_error_shape(client_of: Any, tmp_path: Path) -> None:
+    client = client_of(
+        make_file(
+            tmp_path / "broken.db",
+            (
+                "CREATE TABLE dangling (id INTEGER PRIMARY KEY, x INTEGER REFERENCES nowhere(id))",
+                "CREATE TABLE target (id INTEGER PRIMARY KEY, n INTEGER)",
+                "CREATE TABLE wrong (id INTEGER PRIMARY KEY, x INTEGER REFERENCES target(n))",
+            ),
+        ),
+        write=True,
+    )
+    assert any("leads to `nowhere`, which is not served" in notice for notice in notices_of(client))
+    for path in ("/api/danglings", "/api/wrongs"):
+        errors = error_of(client.post(path, json={"x": 1}), 409, "constraint_violation")
+        assert "leads to a table or column that does not exist" in errors["message"]
+        assert "nowhere" not in errors["message"]
+
+
+@pytest.mark.contract("issue 2")
+def test_names_that_are_not_ascii_are_encoded_in_the_list_of_resources(client_of: Any, tmp_path: Path) -> None:
+    client = client_of(make_file(tmp_path / "words.db", ['CREATE TABLE "größe" (id INTEGER PRIMARY KEY)']))
+    url = index_of(client)["größe"]["url"]
+    assert url.isascii()
+    assert client.get(url).status_code == 200
 
 
 @pytest.mark.contract("issue 2")
@@ -467,6 +498,34 @@ def test_missing_database_is_named(server_library: str, kind: str) -> None:
 
 
 @on_server
+def test_table_that_may_not_be_read_is_403_and_named_at_the_start(
+    client_of: Any, server_library: str, kind: str, guest_of: Any
+) -> None:
+    granted = ["GRANT SELECT ON author TO", "GRANT INSERT ON book TO"]
+    client = client_of(guest_of(server_library, granted))
+    assert client.get("/api/authors/1").status_code == 200
+    errors = error_of(client.get("/api/books"), 403, "database_permission")
+    assert "does not let this server read what Book needs. Grant its user the right" in errors["message"]
+    if kind == "postgresql":
+        notices = [notice for notice in notices_of(client) if "may not be read" in notice]
+        assert len(notices) == 1
+        assert notices[0].startswith("Table `book` may not be read")
+
+
+@on_server
+def test_table_that_may_not_be_changed_is_named_when_changes_are_asked_for(
+    client_of: Any, server_library: str, kind: str, guest_of: Any
+) -> None:
+    granted = ["GRANT SELECT ON author TO", "GRANT SELECT, INSERT ON book TO"]
+    client = client_of(guest_of(server_library, granted), write=True)
+    error_of(client.post("/api/authors", json={"id": 9, "name": "Liv"}), 403, "database_permission")
+    if kind == "postgresql":
+        notices = [notice for notice in notices_of(client) if "may not be changed" in notice]
+        assert len(notices) == 1
+        assert notices[0].startswith("Table `author` may not be changed")
+
+
+@on_server
 def test_missing_schema_is_named(server_library: str, kind: str) -> None:
     assert "has no schema `flarchitect_not_there`" in refused(server_library, "--schema", "flarchitect_not_there")
 
@@ -555,6 +614,19 @@ def test_unreachable_server_is_one_sentence(scheme: str, product: str) -> None:
     assert f"{product} at 127.0.0.1:{port} does not answer. Start the server" in line
 
 
+@pytest.mark.contract("issue 2")
+@pytest.mark.parametrize("scheme,product", [("postgresql+psycopg", "PostgreSQL"), ("mysql+pymysql", "MySQL")])
+def test_server_that_says_nothing_is_given_up_within_seconds(scheme: str, product: str) -> None:
+    with closing(socket.socket()) as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        port = silent.getsockname()[1]
+        started = time.monotonic()
+        line = refused(f"{scheme}://user:secret@127.0.0.1:{port}/shop", code=1)
+    assert time.monotonic() - started < 10
+    assert f"{product} at 127.0.0.1:{port} does not answer." in line
+
+
 @pytest.mark.parametrize(
     "content,sentence",
     [
@@ -578,6 +650,11 @@ def test_three_slashes_before_an_absolute_path_are_noticed(
     monkeypatch.chdir(tmp_path)
     short = library.replace("sqlite:////", "sqlite:///")
     assert f"An absolute path takes four slashes: {library}" in refused(short, code=1)
+
+
+@pytest.mark.parametrize("parameters", ["mode=ro", "immutable=1"])
+def test_url_that_forbids_to_write_contradicts_write(library: str, parameters: str) -> None:
+    assert "--write says the opposite. Leave out one." in refused(f"{library}?uri=true&{parameters}", "--write")
 
 
 def test_locked_database_is_named(library: str) -> None:

@@ -18,6 +18,7 @@ from flarchitect_rest.serve.database_failures import sentence_for
 from flarchitect_rest.serve.database_url import DatabaseURL, read_url
 from flarchitect_rest.serve.errors import ServeError, WrongArgumentError
 from flarchitect_rest.serve.index import add_index
+from flarchitect_rest.serve.permissions import unreadable_tables, unwritable_tables
 from flarchitect_rest.serve.trusted_hosts import refuse_other_hosts
 
 __all__ = ["create_app"]
@@ -54,7 +55,7 @@ def create_app(
         ConfigurationError: The tables cannot be served together.
     """
     database = read_url(url, write=write)
-    reflection = _reflect(database, include, exclude, schema)
+    reflection = _reflect(database, include, exclude, schema, write=write)
     app = Flask(__name__, static_folder=None)
     app.config.update(
         API_TITLE=database.label,
@@ -80,12 +81,18 @@ def create_app(
     return app
 
 
-def _reflect(database: DatabaseURL, include: Sequence[str], exclude: Sequence[str], schema: str | None) -> Reflection:
+def _reflect(
+    database: DatabaseURL, include: Sequence[str], exclude: Sequence[str], schema: str | None, *, write: bool
+) -> Reflection:
     try:
-        engine = open_engine(database.text, database.first_contact_options)
+        _knock(database)
+        engine = open_engine(database.text, database.engine_options)
         try:
             _check_schema(engine, schema)
             reflection = reflect_models(engine, include=include, exclude=exclude, schema=schema)
+            reflection.notices.extend(unreadable_tables(engine, reflection, schema))
+            if write:
+                reflection.notices.extend(unwritable_tables(engine, reflection, schema))
         finally:
             engine.dispose()
     except ConfigurationError as error:
@@ -96,6 +103,17 @@ def _reflect(database: DatabaseURL, include: Sequence[str], exclude: Sequence[st
     if not reflection.models:
         raise _nothing_to_serve(reflection, is_chosen=bool(include or exclude))
     return reflection
+
+
+def _knock(database: DatabaseURL) -> None:
+    """Find out whether a database server answers at all."""
+    options = database.first_contact_options
+    if options is not None:
+        engine = open_engine(database.text, options)
+        try:
+            engine.connect().close()
+        finally:
+            engine.dispose()
 
 
 def _check_schema(engine: sa.Engine, schema: str | None) -> None:

@@ -18,8 +18,8 @@ from flarchitect_rest.serve.sqlite_file import SqliteFile
 
 __all__ = ["DatabaseURL", "read_url"]
 
-_CONNECT_TIMEOUT_SECONDS = 10
-_FIRST_ANSWER_TIMEOUT_SECONDS = 30
+_CONNECT_TIMEOUT_SECONDS = 5
+_FIRST_WORD_TIMEOUT_SECONDS = 5
 
 # Drivers that know `connect_timeout` in seconds. The second kind also runs a statement on every new connection, and
 # waits without end for the first word of a server.
@@ -56,11 +56,14 @@ class DatabaseURL:
         return self.url.render_as_string(hide_password=False)
 
     @property
-    def first_contact_options(self) -> dict[str, Any]:
-        """Engine options that also give up on a server which lets us in and says nothing."""
-        if self.url.get_driver_name() not in _MYSQL:
-            return self.engine_options
-        arguments = {"read_timeout": _FIRST_ANSWER_TIMEOUT_SECONDS, **self.engine_options["connect_args"]}
+    def first_contact_options(self) -> dict[str, Any] | None:
+        """Engine options that give up on a server which lets us in and says nothing; `None` where none are needed.
+
+        They are for one connection only: a large catalogue may take its time.
+        """
+        if self.url.get_driver_name() not in _MYSQL or "read_timeout" in self.url.query:
+            return None
+        arguments = {"read_timeout": _FIRST_WORD_TIMEOUT_SECONDS, **self.engine_options["connect_args"]}
         return {**self.engine_options, "connect_args": arguments}
 
     @property

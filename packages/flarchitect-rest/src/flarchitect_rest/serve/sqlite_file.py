@@ -62,6 +62,7 @@ class SqliteFile:
 
         Raises:
             ServeError: It is missing, or no file, or the user has no permission.
+            WrongArgumentError: The URL forbids to write.
         """
         if self.path.is_dir():
             raise ServeError(f"{self.path} is a folder. Name the database file in it.")
@@ -69,6 +70,10 @@ class SqliteFile:
             raise ServeError(f"There is no file {self.path}. {self._hint()}")
         if not os.access(self.path, os.R_OK):
             raise ServeError(f"No permission to read {self.path}. Ask its owner, or run `chmod u+r` on it.")
+        if write and (self.parameters.get("mode") == "ro" or self.parameters.get("immutable", "0") not in ("0", "no")):
+            raise WrongArgumentError(
+                "The URL says that nobody writes (mode=ro or immutable), and --write says the opposite. Leave out one."
+            )
         if write and not (os.access(self.path, os.W_OK) and os.access(self.path.parent, os.W_OK)):
             raise ServeError(
                 f"No permission to write to {self.path} and its folder, as --write needs. Leave --write out to read."
