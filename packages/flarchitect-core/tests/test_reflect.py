@@ -297,8 +297,8 @@ def test_odd_column_names_can_be_read_written_and_filtered(database, kind):
 def test_columns_that_clients_could_not_tell_apart_are_numbered(database):
     engine = database("sqlite", 'CREATE TABLE t (id INTEGER PRIMARY KEY, albumId, "album id", album_id)')
     reflection = reflect_models(engine)
-    assert columns_of(reflection.models[0]) == ["id", "albumId", "album_id_2", "album_id_3"]
-    assert "Column `album_id` of `t` is served as `album_id_3`." in reflection.notices
+    assert columns_of(reflection.models[0]) == ["id", "albumId_2", "album_id_3", "album_id"]
+    assert "Column `album id` of `t` is served as `album_id_3`." in reflection.notices
 
 
 # --- foreign keys -----------------------------------------------------------------------------------------------------
@@ -751,3 +751,28 @@ def test_start_up_time_grows_with_the_number_of_tables_only(database):
     started = time.process_time()
     assert len(reflect_models(engine).models) == 201
     assert time.process_time() - started < 5
+
+
+def test_the_name_that_needs_no_change_wins(database: Database) -> None:
+    engine = database(
+        "sqlite",
+        'CREATE TABLE api (id INTEGER PRIMARY KEY, "x y" TEXT, "x-y" TEXT, x_y TEXT)',
+        "CREATE TABLE apis (id INTEGER PRIMARY KEY)",
+    )
+    reflection = reflect_models(engine)
+    classes = {str(sa.inspect(model).local_table.name): model.__name__ for model in reflection.models}
+    assert classes == {"api": "Api2", "apis": "Apis"}
+    columns = sa.inspect(next(model for model in reflection.models if model.__name__ == "Api2")).local_table.columns
+    assert {column.name: column.key for column in columns} == {"id": "id", "x y": "x_y_2", "x-y": "x_y_3", "x_y": "x_y"}
+
+
+def test_names_that_are_empty_are_left_out(database: Database) -> None:
+    engine = database(
+        "sqlite",
+        'CREATE TABLE blank (id INTEGER PRIMARY KEY, "" TEXT, " " TEXT)',
+        'CREATE TABLE "" (id INTEGER PRIMARY KEY)',
+    )
+    reflection = reflect_models(engine)
+    assert [list(sa.inspect(model).columns.keys()) for model in reflection.models] == [["id", "column"]]
+    assert "A column of `blank` has an empty name and is left out." in reflection.notices
+    assert "A table has an empty name and is not served." in reflection.notices

@@ -42,3 +42,8 @@ def test_a_name_too_long_to_be_a_typo_costs_nothing():
     started = time.perf_counter()
     assert nearest("x" * 100_000, ["x" * 99_999] * 10) == []
     assert time.perf_counter() - started < 0.5
+
+
+def test_the_order_does_not_depend_on_the_order_of_the_candidates():
+    assert nearest("nam", ["name", "Name"]) == nearest("nam", ["Name", "name"])
+    assert nearest("nam", ["game", "name", "fame"]) == nearest("nam", ["fame", "name", "game"])

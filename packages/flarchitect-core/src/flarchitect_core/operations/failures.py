@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sqlite3
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -216,7 +215,7 @@ def _is_raised(error: Exception) -> bool:
     if _matches(error, _RAISED):
         return True
     # SQLite gives the text of the trigger alone, and for its own constraints texts of its own.
-    is_sqlite = isinstance(getattr(error, "orig", None), sqlite3.IntegrityError)
+    is_sqlite = isinstance(error, IntegrityError) and type(error.orig).__module__ == "sqlite3"
     return is_sqlite and not _SQLITE_CONSTRAINT.search(_text(error))
 
 
