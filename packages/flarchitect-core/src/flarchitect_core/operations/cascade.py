@@ -1,0 +1,213 @@
+"""Deleting a row together with everything that hangs on it (rest 6.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import (
+    Load,
+    Mapper,
+    RelationshipDirection,
+    RelationshipProperty,
+    Session,
+    aliased,
+    lazyload,
+)
+from sqlalchemy.orm.attributes import set_committed_value
+
+from flarchitect_core import options
+from flarchitect_core.errors import ConflictError
+
+if TYPE_CHECKING:
+    from flarchitect_core.settings import Settings
+
+__all__ = ["dependents_of"]
+
+_KEYS_PER_STATEMENT = 500
+# Collections that are never held in memory; the ORM asks for them itself.
+_UNHELD = frozenset({"dynamic", "write_only"})
+
+Relationship = RelationshipProperty[Any]
+
+
+def dependents_of(session: Session, instance: Any, settings: Settings) -> list[Any]:
+    """Find the rows that a cascade removes with one row: its children, their children, and so on, each once.
+
+    Children are what one-to-many and one-to-one relationships lead to, rows that are marked as deleted included. Of
+    many-to-many relationships only the association rows go, which the ORM removes with the row itself. Statements: one
+    for each relationship and generation, for any number of rows below a few hundred; the ORM then needs none to learn
+    what hangs on what.
+
+    Raises:
+        ConflictError: A model forbids it, or there are more rows than `API_CASCADE_ROWS_MAX`.
+    """
+    search = _Search(session, settings, settings.get(options.CASCADE_ROWS_MAX, model=type(instance)))
+    return search.dependents_of(instance)
+
+
+@dataclass(frozen=True, slots=True)
+class _Edge:
+    """One row that hangs on another."""
+
+    relationship: Relationship
+    parent: Any
+    child: Any
+
+
+class _Search:
+    def __init__(self, session: Session, settings: Settings, most: int) -> None:
+        self._session = session
+        self._settings = settings
+        self._most = most
+        self._found: dict[Any, Any] = {}
+        self._edges: list[_Edge] = []
+
+    def dependents_of(self, instance: Any) -> list[Any]:
+        self._found[_identity(instance)] = instance
+        generation = [instance]
+        while generation:
+            known = len(self._found)
+            for mapper, parents in _by_mapper(generation):
+                self._follow(mapper, parents)
+            generation = list(self._found.values())[known:]
+        self._untie()
+        return list(self._found.values())[1:]
+
+    def _follow(self, mapper: Mapper[Any], parents: Sequence[Any]) -> None:
+        to_children = [each for each in _held_by(mapper) if each.direction is RelationshipDirection.ONETOMANY]
+        tables = {table for relationship in to_children for table in relationship.mapper.tables}
+        for relationship in to_children:
+            for edge in self._load(relationship, parents, lazyload("*")):
+                self._add(mapper, edge)
+        for relationship in _held_by(mapper):
+            if relationship.direction is not RelationshipDirection.MANYTOMANY:
+                continue
+            if relationship.secondary in tables:
+                # Its association rows are rows of a model, and were found as children.
+                _hold(relationship, parents, [])
+                continue
+            target = relationship.mapper
+            key = [getattr(target.class_, name) for name in _key_names(target)]
+            edges = self._load(relationship, parents, Load(target.class_).load_only(*key), lazyload("*"))
+            if edges and not self._settings.get(options.ALLOW_DELETE_DEPENDENTS, model=mapper.class_):
+                raise _forbidden(mapper, relationship, "API_ALLOW_DELETE_DEPENDENTS")
+
+    def _add(self, mapper: Mapper[Any], edge: _Edge) -> None:
+        self._edges.append(edge)
+        if _identity(edge.child) in self._found:
+            return
+        if not self._settings.get(options.ALLOW_DELETE_RELATED, model=mapper.class_):
+            raise _forbidden(mapper, edge.relationship, "API_ALLOW_DELETE_RELATED")
+        self._found[_identity(edge.child)] = edge.child
+        if len(self._found) - 1 > self._most:
+            raise self._too_large()
+
+    def _load(self, relationship: Relationship, parents: Sequence[Any], *load: Any) -> list[_Edge]:
+        """Load what a relationship leads to, and let the parents hold it."""
+        source: Any = aliased(relationship.parent.class_)
+        names = _key_names(relationship.parent)
+        key = [getattr(source, name) for name in names]
+        by_key = {tuple(getattr(parent, name) for name in names): parent for parent in parents}
+        statement = (
+            sa.select(relationship.mapper.class_, *key)
+            .select_from(source)
+            .join(getattr(source, relationship.key))
+            .options(*load)
+            # Among them may be the row itself, which does not count; one more shows that there are too many.
+            .limit(self._most + 2)
+        )
+        edges: list[_Edge] = []
+        for keys in _some(list(by_key)):
+            is_parent = sa.tuple_(*key).in_(keys) if len(key) > 1 else key[0].in_([value for (value,) in keys])
+            rows = self._session.execute(statement.where(is_parent)).all()
+            edges += [_Edge(relationship, by_key[tuple(row[1:])], row[0]) for row in rows]
+            if len(edges) > self._most + 1:
+                raise self._too_large()
+        _hold(relationship, parents, edges)
+        return edges
+
+    def _untie(self) -> None:
+        """Take apart the rows that hang on each other in a circle, which cannot be removed one after the other."""
+        circular = _circular(self._edges)
+        if not circular:
+            return
+        tied = set(map(id, circular))
+        for edge in circular:
+            columns = [remote for _, remote in edge.relationship.local_remote_pairs or () if remote.nullable]
+            for column in columns:
+                setattr(edge.child, sa.inspect(edge.child).mapper.get_property_by_column(column).key, None)
+        for relationship in dict.fromkeys(edge.relationship for edge in circular):
+            kept = [edge for edge in self._edges if edge.relationship is relationship and id(edge) not in tied]
+            parents = {id(edge.parent): edge.parent for edge in circular if edge.relationship is relationship}
+            _hold(relationship, list(parents.values()), kept)
+        self._session.flush()
+
+    def _too_large(self) -> ConflictError:
+        return ConflictError(
+            f"The cascade would remove more than {self._most} rows. Delete some of them first.",
+            reason="cascade_too_large",
+            details={"maximum": self._most},
+        )
+
+
+def _hold(relationship: Relationship, parents: Sequence[Any], edges: Iterable[_Edge]) -> None:
+    """Let instances hold what a relationship leads to, as if the ORM had loaded it for each of them."""
+    if relationship.lazy in _UNHELD:
+        return
+    children: dict[int, list[Any]] = {id(parent): [] for parent in parents}
+    for edge in edges:
+        if id(edge.parent) in children:
+            children[id(edge.parent)].append(edge.child)
+    for parent in parents:
+        held = children[id(parent)]
+        set_committed_value(parent, relationship.key, held if relationship.uselist else next(iter(held), None))
+
+
+def _circular(edges: Sequence[_Edge]) -> list[_Edge]:
+    """Give the edges that lie on circles, or between two of them."""
+    remaining = list(edges)
+    while remaining:
+        parents = {id(edge.parent) for edge in remaining}
+        children = {id(edge.child) for edge in remaining}
+        kept = [edge for edge in remaining if id(edge.child) in parents and id(edge.parent) in children]
+        if len(kept) == len(remaining):
+            return kept
+        remaining = kept
+    return []
+
+
+def _identity(instance: Any) -> Any:
+    return sa.inspect(instance).identity_key
+
+
+def _by_mapper(instances: Iterable[Any]) -> Iterator[tuple[Mapper[Any], list[Any]]]:
+    groups: dict[Mapper[Any], list[Any]] = {}
+    for instance in instances:
+        groups.setdefault(sa.inspect(instance).mapper, []).append(instance)
+    yield from groups.items()
+
+
+def _held_by(mapper: Mapper[Any]) -> list[Relationship]:
+    return [relationship for relationship in mapper.relationships if not relationship.viewonly]
+
+
+def _key_names(mapper: Mapper[Any]) -> list[str]:
+    return [mapper.get_property_by_column(column).key for column in mapper.primary_key]
+
+
+def _some(keys: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
+    for start in range(0, len(keys), _KEYS_PER_STATEMENT):
+        yield keys[start : start + _KEYS_PER_STATEMENT]
+
+
+def _forbidden(mapper: Mapper[Any], relationship: Relationship, option: str) -> ConflictError:
+    name = mapper.class_.__name__
+    return ConflictError(
+        f"Error deleting object: this {name} still has {relationship.key}, and removing them with it is not allowed "
+        f"({option}).",
+        reason="cascade_forbidden",
+        details={"relation": relationship.key},
+    )
