@@ -6,7 +6,7 @@ them, serve every request of the same shape, and the database can use its indice
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +18,32 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from flarchitect_core.errors import QueryError
 from flarchitect_core.model.fields import IntegerField, is_plain_integer
 from flarchitect_core.model.inspect import ColumnFact, HybridFact
-from flarchitect_core.query.expressions import AnyOf, CollectionQuery, Condition, OrderKey
+from flarchitect_core.query.counting import capped, estimated
+from flarchitect_core.query.criteria import hide_deleted
+from flarchitect_core.query.expressions import (
+    CollectionQuery,
+    Condition,
+    Filter,
+    OrderKey,
+    Path,
+    Related,
+    conditions_of,
+)
 from flarchitect_core.query.include import follow
+from flarchitect_core.query.joins import Joins, leads_to
+from flarchitect_core.query.keyset import Keyset
+from flarchitect_core.query.ordering import SortTerm, term_of
+from flarchitect_core.query.patterns import ESCAPE, containing, ending_with, starting_with
+from flarchitect_core.query.search import search_clause, search_parameters
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Relation, Resource
+    from flarchitect_core.query.cursor import Position
     from flarchitect_core.query.include import LoadPlan
 
 __all__ = [
     "OPERATORS",
+    "Filters",
     "Scope",
     "Statements",
     "is_sent_by_client",
@@ -36,8 +53,6 @@ __all__ = [
     "parameters_of",
     "statements_of",
 ]
-
-_ESCAPE = "/"
 
 Operator = Callable[[Any, Any], Any]
 
@@ -51,10 +66,18 @@ OPERATORS: Mapping[str, Operator] = {
     "ge": lambda column, value: column >= value,
     "in": lambda column, value: column.in_(value),
     "nin": lambda column, value: column.not_in(value),
-    "like": lambda column, value: column.like(value, escape=_ESCAPE),
-    "ilike": lambda column, value: column.ilike(value, escape=_ESCAPE),
+    **dict.fromkeys(("like", "contains", "startswith", "endswith"), lambda column, value: column.like(value, ESCAPE)),
+    **dict.fromkeys(
+        ("ilike", "icontains", "istartswith", "iendswith"), lambda column, value: column.ilike(value, ESCAPE)
+    ),
 }
-"""Operator name to the SQL of a column and a bind parameter."""
+"""Operator name to the SQL of a column and a bind parameter; `between` has two of them."""
+
+_PATTERNS: Mapping[str, Callable[[str], str]] = {
+    **dict.fromkeys(("like", "contains", "ilike", "icontains"), containing),
+    **dict.fromkeys(("startswith", "istartswith"), starting_with),
+    **dict.fromkeys(("endswith", "iendswith"), ending_with),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,33 +90,59 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Statements:
-    """The two selects of a collection. `rows` takes `row_limit` and `row_offset` besides the filter values."""
+    """The two selects of a collection.
+
+    Attributes:
+        rows: Takes `row_limit` and, unless rows are given by cursor, `row_offset` besides the filter values.
+        resources: Every resource that they mention, that of the rows first.
+        bounded: Count that needs not be exact, with `count_limit`, for queries that want such a one.
+        position_width: Columns at the end of a row that hold its position, of rows that are given by cursor.
+    """
 
     rows: sa.Select[Any]
     count: sa.Select[Any]
+    resources: tuple[Resource, ...]
+    bounded: sa.Select[Any] | None = None
+    position_width: int = 0
 
 
-def statements_of(plan: LoadPlan, query: CollectionQuery, scope: Scope | None = None) -> Statements:
-    """Give the statements of a query, from those kept when its shape was asked before."""
+def statements_of(
+    plan: LoadPlan, query: CollectionQuery, scope: Scope | None = None, position: Position | None = None
+) -> Statements:
+    """Give the statements of a query, from those kept when its shape was asked before.
+
+    Args:
+        position: Where the rows begin, of a query whose rows are given by cursor; `None` for its first page.
+
+    Raises:
+        QueryError: The position does not fit the order.
+    """
     shape = (
         tuple(part.shape for part in query.where),
         tuple(key.shape for key in query.order),
+        len(query.words),
         scope.relation.source.model if scope else None,
         scope.relation.name if scope else None,
+        query.count,
+        query.cursor is not None,
+        position.shape if position is not None else None,
     )
-    statements: Statements = plan.statements.get(shape, lambda: _build(plan, query, scope))
+    statements: Statements = plan.statements.get(shape, lambda: _build(plan, query, scope, position))
     return statements
 
 
 def parameters_of(query: CollectionQuery, scope: Scope | None = None) -> dict[str, Any]:
-    """Give the values of the bind parameters that filters and scope use."""
+    """Give the values of the bind parameters that filters, search and scope use."""
     parameters: dict[str, Any] = {}
-    position = 0
-    for part in query.where:
-        for condition in part.conditions if isinstance(part, AnyOf) else (part,):
-            if condition.value is not None:
-                parameters[f"flarchitect_value_{position}"] = _bound(condition)
-            position += 1
+    for position, condition in enumerate(conditions_of(query.where)):
+        name, value = f"flarchitect_value_{position}", condition.value
+        if condition.operator == "between":
+            parameters[name], parameters[f"{name}_high"] = value
+        elif value is not None:
+            pattern = _PATTERNS.get(condition.operator)
+            parameters[name] = value if pattern is None else pattern(value)
+    if query.words:
+        parameters.update(search_parameters(query.words))
     if scope is not None:
         parameters.update(key_parameters(scope.parent_key))
     return parameters
@@ -101,11 +150,13 @@ def parameters_of(query: CollectionQuery, scope: Scope | None = None) -> dict[st
 
 def item_statement(plan: LoadPlan) -> sa.Select[Any]:
     """Give the select of one row by key, with the parameters of `key_parameters`."""
-    resource = plan.resource
-    statement: sa.Select[Any] = plan.statements.get(
-        "item", lambda: plan.statement.where(*key_conditions(resource, resource.model))
-    )
+    statement: sa.Select[Any] = plan.statements.get("item", lambda: _build_item(plan))
     return statement
+
+
+def _build_item(plan: LoadPlan) -> sa.Select[Any]:
+    model = plan.resource.model
+    return plan.joins.apply(plan.statement.select_from(model)).where(*key_conditions(plan.resource, model))
 
 
 def key_parameters(key: tuple[Any, ...]) -> dict[str, Any]:
@@ -118,36 +169,63 @@ def is_sent_by_client(parameter: str) -> bool:
     return parameter.startswith(("flarchitect_value_", "flarchitect_key_"))
 
 
-def _bound(condition: Condition) -> Any:
-    if condition.operator in ("like", "ilike"):
-        text = condition.value
-        for character in (_ESCAPE, "%", "_"):
-            text = text.replace(character, _ESCAPE + character)
-        return f"%{text}%"
-    return condition.value
-
-
-def _build(plan: LoadPlan, query: CollectionQuery, scope: Scope | None) -> Statements:
-    resource = plan.resource
-    rows = plan.statement
-    count: sa.Select[Any] = sa.select(sa.func.count()).select_from(resource.model)
-    if scope is not None:
+def _build(plan: LoadPlan, query: CollectionQuery, scope: Scope | None, position: Position | None) -> Statements:
+    resource, joins = plan.resource, plan.joins.copy()
+    if scope is None:
+        rows = plan.statement.select_from(resource.model)
+        count: sa.Select[Any] = sa.select(sa.func.count()).select_from(resource.model)
+    else:
         rows, count = _scoped(plan, scope.relation)
-    conditions = _conditions(query)
-    order: list[Any] = [_direction(key) for key in query.order]
-    if scope is not None and not order:
-        order = list(scope.relation.fact.order_by)
-    named = {key.field.attribute for key in query.order}
-    order += [item.fact.attribute for item in resource.key if item.attribute not in named]
+    filters = Filters(joins)
+    conditions = filters.clauses(query.where, resource.model)
+    if query.words and resource.search is not None:
+        conditions.append(search_clause(resource.search, len(query.words), resource.model))
+    terms = _terms(query.order, resource, joins)
+    if scope is not None and not query.order:
+        terms = [*map(term_of, scope.relation.fact.order_by), *terms]
     limit, offset = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("row_limit", "row_offset"))
-    return Statements(
-        rows=rows.where(*conditions).order_by(*order).limit(limit).offset(offset), count=count.where(*conditions)
-    )
+    touched = [relation.target for key in query.order for relation in key.path] + filters.resources
+    touched += resource.search.resources() if query.words and resource.search is not None else []
+    touched += [scope.relation.source] if scope is not None else []
+    resources = tuple(dict.fromkeys((*plan.resources, *touched)))
+    if not query.view.include_deleted:
+        # The statement of the plan hides those of its own resources already.
+        rows = rows.options(*hide_deleted(resources[len(plan.resources) :]))
+        count = count.options(*hide_deleted(resources))
+    rows = joins.apply(rows).where(*conditions)
+    # Joins that are only for columns and sorting never change how many rows there are.
+    count = plan.joins.apply(count).where(*conditions) if plan.joins.spread_paths() else count.where(*conditions)
+    bounded = capped(count) if query.count == "capped" else estimated(count) if query.count == "estimated" else None
+    if query.cursor is None:
+        rows = rows.order_by(*(term.clause() for term in terms)).limit(limit).offset(offset)
+        return Statements(rows, count, resources, bounded)
+    keyset = Keyset(terms, backward=position is not None and position.backward)
+    if position is not None:
+        if len(position.values) != len(keyset):
+            raise QueryError(
+                "The cursor is of an older order. Begin anew with an empty `cursor`.", reason="invalid_cursor"
+            )
+        rows = rows.where(keyset.after([value is None for value in position.values]))
+    rows = rows.add_columns(*keyset.values()).order_by(*keyset.order()).limit(limit)
+    return Statements(rows, count, resources, bounded, len(keyset))
 
 
-def _direction(key: OrderKey) -> Any:
-    column: Any = key.field.fact.attribute
-    return column.desc() if key.descending else column
+def _terms(keys: Sequence[OrderKey], resource: Resource, joins: Joins) -> list[SortTerm]:
+    """Give the sort keys, and after them the primary key, so that the order of rows is always the same."""
+    terms = [
+        SortTerm(
+            joins.column(key.path, key.field.attribute, descending=key.descending),
+            key.descending,
+            key.nulls,
+            bool(key.path) or key.field.nullable,
+        )
+        for key in keys
+    ]
+    named = {key.field.attribute for key in keys if not key.path}
+    terms += [SortTerm(item.fact.attribute, nullable=False) for item in resource.key if item.attribute not in named]
+    for path in joins.spread_paths():
+        terms += [SortTerm(getattr(joins.spread_entity(path), item.attribute)) for item in path[-1].target.key]
+    return terms
 
 
 def _scoped(plan: LoadPlan, relation: Relation) -> tuple[sa.Select[Any], sa.Select[Any]]:
@@ -171,26 +249,57 @@ def _wide(type_: TypeEngine[Any]) -> TypeEngine[Any]:
     return sa.BigInteger() if is_plain_integer(type_) else type_
 
 
-def _conditions(query: CollectionQuery) -> list[Any]:
-    clauses: list[Any] = []
-    position = 0
-    for part in query.where:
-        members = part.conditions if isinstance(part, AnyOf) else (part,)
-        built = [_clause(condition, position + offset) for offset, condition in enumerate(members)]
-        position += len(members)
-        clauses.append(sa.or_(*built) if isinstance(part, AnyOf) else built[0])
-    return clauses
+class Filters:
+    """Builds the clauses of filters. Bind parameters are numbered from left to right, as by `conditions_of`.
 
+    Attributes:
+        resources: Those that the clauses mention besides the resource of the rows.
+    """
 
-def _clause(condition: Condition, position: int) -> Any:
-    column: Any = condition.field.fact.attribute
-    if condition.value is None:
-        return column.is_(None) if condition.operator == "eq" else column.is_not(None)
-    is_list = condition.operator in ("in", "nin")
-    # LIKE takes text whatever the column's own type is, an enum's for example.
-    type_ = sa.String() if condition.operator in ("like", "ilike") else _filter_type(condition.field)
-    value = sa.bindparam(f"flarchitect_value_{position}", type_=type_, expanding=is_list)
-    return OPERATORS[condition.operator](column, value)
+    def __init__(self, joins: Joins) -> None:
+        self._joins = joins
+        self._position = 0
+        self.resources: list[Resource] = []
+
+    def clauses(self, filters: Sequence[Filter], entity: Any, path: Path = ()) -> list[Any]:
+        """Build the clause of each filter on an entity that a path has led to."""
+        return [self._clause(each, entity, path) for each in filters]
+
+    def _clause(self, part: Filter, entity: Any, path: Path) -> Any:
+        if isinstance(part, Condition):
+            return self._comparison(part, getattr(entity, part.field.attribute))
+        if isinstance(part, Related):
+            return self._related(part, entity, (*path, part.relation))
+        clauses = self.clauses(part.members, entity, path)
+        if part.kind == "or":
+            return sa.or_(*clauses)
+        return sa.and_(*clauses) if part.kind == "and" else sa.not_(sa.and_(*clauses))
+
+    def _related(self, part: Related, entity: Any, path: Path) -> Any:
+        joined = self._joins.spread_entity(path)
+        if joined is not None:
+            return sa.and_(sa.true(), *self.clauses(part.members, joined, path))
+        target: Any = aliased(part.relation.target.model)
+        self.resources.append(part.relation.target)
+        members = self.clauses(part.members, target, path)
+        return (
+            sa.select(sa.literal(1))
+            .select_from(target)
+            .where(leads_to(entity, part.relation, target), *members)
+            .exists()
+        )
+
+    def _comparison(self, condition: Condition, column: Any) -> Any:
+        name, operator = f"flarchitect_value_{self._position}", condition.operator
+        self._position += 1
+        if condition.value is None:
+            return column.is_(None) if operator == "eq" else column.is_not(None)
+        # LIKE takes text whatever the column's own type is, an enum's for example.
+        type_ = sa.String() if operator in _PATTERNS else _filter_type(condition.field)
+        value = sa.bindparam(name, type_=type_, expanding=operator in ("in", "nin"))
+        if operator == "between":
+            return column.between(value, sa.bindparam(f"{name}_high", type_=type_))
+        return OPERATORS[operator](column, value)
 
 
 def _declared(fact: ColumnFact | HybridFact) -> TypeEngine[Any]:

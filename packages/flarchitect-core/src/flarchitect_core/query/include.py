@@ -6,7 +6,7 @@ number of statements of a request is the number of includes in its plan plus one
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any, Literal, Protocol
@@ -30,6 +30,10 @@ from flarchitect_core.model.dumping import (
     compile_dump,
 )
 from flarchitect_core.model.inspect import HybridFact
+from flarchitect_core.model.schemas import RelationField, output_schema_of
+from flarchitect_core.query.criteria import hide_deleted
+from flarchitect_core.query.joins import JoinedColumn, Joins
+from flarchitect_core.query.schema_dump import SchemaDump, paths_of
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Relation, Resource
@@ -56,6 +60,10 @@ class View:
         joined: Relations named in `join`, by external name.
         relations: Whether relations are shown at all.
         method: HTTP method of the request, which decides what is hidden.
+        columns: Columns of joined relations to show among those of the row.
+        include_deleted: Whether rows that are marked as deleted are seen.
+        instances: Whether every row ends with its instance, for callbacks that want it.
+        with_attributes: Mapped attributes to read besides those that are shown, for the tag of a row.
     """
 
     mode: Mode = "url"
@@ -64,6 +72,10 @@ class View:
     joined: frozenset[str] = frozenset()
     relations: bool = True
     method: str = "GET"
+    columns: tuple[JoinedColumn, ...] = ()
+    include_deleted: bool = False
+    instances: bool = False
+    with_attributes: tuple[str, ...] = ()
 
 
 class Executor(Protocol):
@@ -79,9 +91,23 @@ class Executor(Protocol):
         ...
 
     def execute(
-        self, model: type, statement: sa.Select[Any], parameters: Mapping[str, Any], *, instances: bool = False
+        self,
+        resources: Sequence[Resource],
+        statement: sa.Select[Any],
+        parameters: Mapping[str, Any],
+        *,
+        instances: bool = False,
     ) -> Sequence[Any]:
-        """Run a select on the database of a model and give all rows; `instances` says whether it gives instances."""
+        """Run a select and give all rows.
+
+        Args:
+            resources: Every resource that the statement mentions; it runs on the database of the first one.
+            instances: Whether it gives instances.
+        """
+        ...
+
+    def dumped(self, resource: Resource, records: list[Record]) -> list[Record]:
+        """Give the records of a resource as the callbacks of the application leave them."""
         ...
 
 
@@ -93,6 +119,9 @@ class LoadPlan:
         statement: Select of the columns, without condition, order or limit.
         complete: Adds what only instances know to the rows; `None` when columns are enough.
         positions: Mapped attribute to its position in the row.
+        resources: Every resource that the statement mentions, its own first.
+        names: Keys of a record, in their order.
+        joins: What a statement built on this one must join for its columns.
         statements: Statements built on this plan, one for each query shape.
     """
 
@@ -102,6 +131,9 @@ class LoadPlan:
     includes: tuple[Include, ...]
     complete: Callable[[Sequence[Any]], Sequence[Any]] | None
     positions: Mapping[str, int]
+    names: tuple[str, ...]
+    resources: tuple[Resource, ...]
+    joins: Joins
     statements: BoundedCache[Any, Any] = field(default_factory=lambda: BoundedCache(SHAPES_PER_PLAN))
 
 
@@ -113,6 +145,7 @@ class Include:
         parent: Positions in the parent's row that lead to the related rows.
         child: Positions in the related row that hold the same values.
         statement: Select of the related rows with the parameter `keys`, and `most` when there may be many of a parent.
+        resources: Every resource that the statement mentions, that of the related rows first.
     """
 
     relation: Relation
@@ -120,6 +153,7 @@ class Include:
     parent: tuple[int, ...]
     child: tuple[int, ...]
     statement: sa.Select[Any]
+    resources: tuple[Resource, ...]
 
     def load(self, rows: Sequence[Any], executor: Executor) -> Mapping[Any, Any]:
         """Load the related rows of all rows at once.
@@ -141,7 +175,7 @@ class Include:
         most = None if self.relation.fact.is_reference else executor.inline_rows_max(model)
         if most is not None:
             parameters["most"] = most + 1
-        related = fetch_rows(self.plan, executor, self.statement, parameters)
+        related = fetch_rows(self.plan, executor, self.statement, parameters, self.resources)
         if most is not None and len(related) > most:
             raise self._too_many(most)
         records = dump_rows(self.plan, related, executor)
@@ -176,18 +210,27 @@ def _has_null(key: Any) -> bool:
 
 
 def fetch_rows(
-    plan: LoadPlan, executor: Executor, statement: sa.Select[Any], parameters: Mapping[str, Any]
+    plan: LoadPlan,
+    executor: Executor,
+    statement: sa.Select[Any],
+    parameters: Mapping[str, Any],
+    resources: Sequence[Resource] = (),
 ) -> Sequence[Any]:
-    """Run a statement built on a plan and give its complete rows."""
+    """Run a statement built on a plan and give its complete rows.
+
+    Args:
+        resources: What the statement mentions, when it is more than the plan does.
+    """
+    mentioned = resources or plan.resources
     if plan.complete is None:
-        return executor.execute(plan.resource.model, statement, parameters)
-    return plan.complete(executor.execute(plan.resource.model, statement, parameters, instances=True))
+        return executor.execute(mentioned, statement, parameters)
+    return plan.complete(executor.execute(mentioned, statement, parameters, instances=True))
 
 
 def dump_rows(plan: LoadPlan, rows: Sequence[Any], executor: Executor) -> list[Record]:
     """Dump rows of a plan, loading what is inlined in them."""
     inlined = [include.load(rows, executor) for include in plan.includes]
-    return plan.dump(rows, executor.root, inlined)
+    return executor.dumped(plan.resource, plan.dump(rows, executor.root, inlined))
 
 
 def plan_of(resource: Resource, view: View) -> LoadPlan:
@@ -200,28 +243,42 @@ class _PlanBuilder:
 
     def __init__(self, resource: Resource, view: View, origin: Relation | None = None) -> None:
         self.resource = resource
-        self.view = view
+        # An own schema dumps instances.
+        self.view = view if resource.output_schema is None else replace(view, instances=True)
+        self.schema = None if resource.output_schema is None else output_schema_of(resource, view.method)
         self.origin = origin
         self.expressions: list[Any] = []
         self.positions: dict[str, int] = {}
         self.outputs: dict[str, Output] = {}
         self.includes: list[Include] = []
         self.instance_only: list[tuple[str, Field]] = []
+        self.resources: dict[type, Resource] = {resource.model: resource}
+        self.joins = Joins(resource.model)
 
     def build(self) -> LoadPlan:
         for name, item in self.resource.fields.items():
             if self._is_wanted(name) and self.view.method not in item.hidden_in:
                 self._add_field(name, item)
+        for column in self.view.columns:
+            self._add_joined(column)
         if self.view.relations:
             for name, relation in self.resource.relations.items():
-                if self._is_wanted(name) and (relation.is_shown or name in self.view.joined):
+                is_shown = relation.is_shown or name in self.view.joined
+                if self._is_wanted(name) and is_shown and not self._is_declared(relation):
                     self._add_relation(name, relation)
+        for attribute in self.view.with_attributes:
+            self.column(attribute)
         if not self.expressions:
             self.key_positions()
         return self._plan()
 
     def _is_wanted(self, name: str) -> bool:
         return self.view.fields is None or name in self.view.fields
+
+    def _is_declared(self, relation: Relation) -> bool:
+        """Say whether an own schema gives a relation in its own way."""
+        field = None if self.schema is None else self.schema.dump_fields.get(relation.fact.name)
+        return field is not None and not isinstance(field, RelationField)
 
     def column(self, attribute: str) -> int:
         """Give the position of a mapped attribute in the row, adding it when needed."""
@@ -245,6 +302,14 @@ class _PlanBuilder:
             self.outputs[name] = Value(-1, item.codec)
         else:
             self.outputs[name] = Value(self.column(item.attribute), item.codec)
+
+    def _add_joined(self, column: JoinedColumn) -> None:
+        relation, item = column.relation, column.field
+        if relation.many:
+            self.joins.spread(relation, is_outer=column.is_outer)
+        self.resources[relation.target.model] = relation.target
+        expression = self.joins.column((relation,), item.attribute)
+        self.outputs[column.name] = Value(self.expression(expression), item.codec)
 
     # --- relations ----------------------------------------------------------------------------------------------------
 
@@ -279,11 +344,23 @@ class _PlanBuilder:
         key = tuple(item.attribute for item in target.key)
         if fact.is_reference and set(fact.remote_names) == set(key):
             local = dict(zip(fact.remote_names, fact.local_names, strict=True))
-            return tuple(self.column(local[name]) for name in key)
+            # Rows of a target that is never hidden need not be looked at to be linked.
+            if not target.is_restricted:
+                return tuple(self.column(local[name]) for name in key)
+        self.resources[target.model] = target
         return tuple(self.expression(_related_key(relation, name)) for name in key)
 
     def _inline(self, name: str, relation: Relation) -> None:
-        view = replace(self.view, depth=self.view.depth - 1, fields=None, joined=frozenset(), method="GET")
+        view = replace(
+            self.view,
+            depth=self.view.depth - 1,
+            fields=None,
+            joined=frozenset(),
+            method="GET",
+            columns=(),
+            instances=False,
+            with_attributes=(),
+        )
         child = _PlanBuilder(relation.target, view, relation)
         fact = relation.fact
         if fact.is_direct and self._compares_exactly(fact.local_names):
@@ -299,11 +376,12 @@ class _PlanBuilder:
             link = tuple(child.expression(key) for key in keys)
             plan = child.build()
             statement = follow(plan.statement, source, relation)
+        resources = tuple(dict.fromkeys((*plan.resources, self.resource)))
         statement = statement.where(_is_one_of(keys))
         if not fact.is_reference:
             statement = statement.order_by(*_order(relation)).limit(sa.bindparam("most", type_=sa.Integer()))
         slot = len(self.includes)
-        self.includes.append(Include(relation, plan, parent, link, statement))
+        self.includes.append(Include(relation, plan, parent, link, statement, resources))
         self.outputs[name] = InlineMany(slot, parent) if relation.many else InlineOne(slot, parent)
 
     def _compares_exactly(self, attributes: Sequence[str]) -> bool:
@@ -317,23 +395,71 @@ class _PlanBuilder:
         statement = sa.select(*self.expressions)
         complete = None
         width = len(self.expressions)
-        if self.instance_only:
+        if self.instance_only or self.view.instances:
             for offset, (name, item) in enumerate(self.instance_only):
                 self.outputs[name] = Value(width + offset, item.codec)
             statement = statement.add_columns(self.resource.model).options(*self._instance_options())
             # What the session still holds of a row is not what the row is now.
             statement = statement.execution_options(populate_existing=True)
-            complete = _completer([item.attribute for _, item in self.instance_only])
-            width += len(self.instance_only)
-        dump = compile_dump(self.outputs, width)
-        return LoadPlan(self.resource, statement, dump, tuple(self.includes), complete, dict(self.positions))
+            complete = _completer([item.attribute for _, item in self.instance_only], keep=self.view.instances)
+            width += len(self.instance_only) + self.view.instances
+        if not self.view.include_deleted:
+            statement = statement.options(*hide_deleted(self.resources.values()))
+        dump, names = self._dump(width)
+        return LoadPlan(
+            self.resource,
+            statement,
+            dump,
+            tuple(self.includes),
+            complete,
+            dict(self.positions),
+            names,
+            tuple(self.resources.values()),
+            self.joins,
+        )
+
+    def _dump(self, width: int) -> tuple[DumpFunction, tuple[str, ...]]:
+        """Give the dump function, and the keys of its records."""
+        if self.schema is None:
+            return compile_dump(self.outputs, width), tuple(self.outputs)
+        fields = self.resource.fields
+        schema = self.schema
+        if self.view.fields is not None or not self.view.relations:
+            wanted = {item.attribute for name, item in fields.items() if self._is_wanted(name)}
+            if self.view.relations:
+                related = self.resource.relations.items()
+                wanted |= {relation.fact.name for name, relation in related if self._is_wanted(name)}
+            if self.view.fields is None:
+                # What is declared beside the columns, but no relation.
+                wanted |= schema.fields.keys() - {relation.fact.name for relation in self.resource.relations.values()}
+            schema = output_schema_of(self.resource, self.view.method, only=wanted & schema.fields.keys())
+        loaded = {name: output for name, output in self.outputs.items() if name not in fields}
+        known = [field.data_key or name for name, field in schema.dump_fields.items()]
+        related_names = {field.data_key for field in schema.dump_fields.values() if isinstance(field, RelationField)}
+        added = [name for name in loaded if name not in known]
+        names = [name for name in known if name in loaded or name not in related_names]
+        return SchemaDump(schema, compile_dump(loaded, width), added), (*names, *added)
 
     def _instance_options(self) -> list[Any]:
         used = {
             path for _, item in self.instance_only if isinstance(item.fact, HybridFact) for path in item.fact.relations
         }
+        if self.schema is not None:
+            followed = paths_of(self.schema, self.resource.facts.mapper)
+            self._mention(followed)
+            used |= followed
         # Only what the getters read is loaded, whatever the model loads with a row otherwise.
         return [lazyload("*"), *(_selectinload(self.resource.model, path) for path in sorted(used))]
+
+    def _mention(self, paths: Iterable[Sequence[str]]) -> None:
+        """Let the rows that paths lead to be those that the request may see."""
+        for path in paths:
+            resource: Resource | None = self.resource
+            for name in path:
+                relations = () if resource is None else resource.relations.values()
+                resource = next((relation.target for relation in relations if relation.fact.name == name), None)
+                if resource is not None:
+                    self.resources[resource.model] = resource
 
 
 def _selectinload(model: type, path: Sequence[str]) -> Any:
@@ -391,10 +517,17 @@ def _order(relation: Relation) -> list[Any]:
     return [*relation.fact.order_by, *(getattr(target.model, item.attribute) for item in target.key)]
 
 
-def _completer(attributes: Sequence[str]) -> Callable[[Sequence[Any]], Sequence[Any]]:
-    """Make the function that replaces the instance at the end of each row by the values of its attributes."""
+def _completer(attributes: Sequence[str], *, keep: bool) -> Callable[[Sequence[Any]], Sequence[Any]]:
+    """Make the function that puts the values of these attributes before the instance at the end of each row.
+
+    Args:
+        keep: Whether the instance stays in the row, after the values.
+    """
 
     def complete(rows: Sequence[Any]) -> Sequence[Any]:
-        return [(*row[:-1], *(getattr(row[-1], attribute) for attribute in attributes)) for row in rows]
+        return [
+            (*row[:-1], *(getattr(row[-1], attribute) for attribute in attributes), *((row[-1],) if keep else ()))
+            for row in rows
+        ]
 
     return complete

@@ -2,55 +2,62 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import marshmallow as ma
+from functools import cached_property
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from flarchitect_core import options
 from flarchitect_core.errors import QueryError
-from flarchitect_core.model.fields import BooleanField, text_to_value
-from flarchitect_core.model.join_tokens import normalise_join_token
-from flarchitect_core.query.expressions import AnyOf, CollectionQuery, Condition, OrderKey
+from flarchitect_core.query.counting import COUNT_KINDS, CountKind
+from flarchitect_core.query.expressions import CollectionQuery, Filter, OrderKey, Related, merged
 from flarchitect_core.query.include import Mode, View
+from flarchitect_core.query.joins import JoinedColumn
+from flarchitect_core.query.names import Names, joinable, no_column, readable_relations
+from flarchitect_core.query.parse_filters import FILTER_OPERATORS, FilterParser, is_filter
+from flarchitect_core.query.parse_grouping import AskedOrder, GroupingParser, is_aggregate
+from flarchitect_core.query.values import TEXT_MAX, hint, parse_boolean, positive
 from flarchitect_core.settings import Option
 from flarchitect_core.suggestions import nearest
 
 if TYPE_CHECKING:
-    from flarchitect_core.model.resource import Field, Resource
+    from flarchitect_core.model.resource import Field, Relation, Resource
+    from flarchitect_core.query.grouping import Grouping
     from flarchitect_core.settings import Settings
 
 __all__ = ["COLLECTION_PARAMETERS", "FILTER_OPERATORS", "VIEW_PARAMETERS", "parse_boolean", "parse_collection"]
-__all__ += ["parse_view"]
+__all__ += ["parse_cascade", "parse_view"]
 
 Parameters = Iterable[tuple[str, str]]
 T = TypeVar("T")
 
-FILTER_OPERATORS = ("eq", "ne", "neq", "lt", "le", "gt", "ge", "in", "nin", "like", "ilike")
-VIEW_PARAMETERS = ("fields", "dump", "dump_relationships", "join")
-COLLECTION_PARAMETERS = (*VIEW_PARAMETERS, "order_by", "page", "limit", "join_type")
+VIEW_PARAMETERS = ("fields", "dump", "dump_relationships", "join", "include_deleted")
+COLLECTION_PARAMETERS = (*VIEW_PARAMETERS, "order_by", "page", "limit", "cursor", "count", "join_type", "groupby")
 _SYNONYMS = {"orderby": "order_by", "join_models": "join"}
-_SINGLE = frozenset({"page", "limit", "dump", "dump_relationships", "join_type"})
+_SINGLE = frozenset(
+    {"page", "limit", "cursor", "count", "search", "dump", "dump_relationships", "join_type", "include_deleted"}
+    | {"cascade_delete"}
+)
 _MODES = ("url", "json", "dynamic", "hybrid")
 _JOIN_TYPES = ("inner", "left", "right", "outer")
-_TRUE = frozenset({"1", "true", "yes", "y", "on", ""})
-_FALSE = frozenset({"0", "false", "no", "n", "off"})
+_OUTER_JOINS = frozenset({"left", "outer"})
+_NULLS = {"nullsfirst": "first", "nullslast": "last"}
 _OFFSET_MAX = 2**62
-# SQLite takes a LIKE pattern of at most 50,000 bytes, and escaping or UTF-8 makes up to four of a character.
-_TEXT_MAX = 10_000
 
 
-def parse_collection(resource: Resource, parameters: Parameters, settings: Settings) -> CollectionQuery:
+def parse_collection(
+    resource: Resource, parameters: Parameters, settings: Settings, *, method: str = "GET", strict: bool = False
+) -> CollectionQuery:
     """Parse the parameters of a collection or a to-many relation route.
 
     Args:
         parameters: Name and value pairs in the order of the URL, decoded.
+        method: HTTP method of the request.
+        strict: Whether unknown names are refused whatever `API_UNKNOWN_PARAMETERS` is.
 
     Raises:
         QueryError: An unknown name, or a value that its parameter does not take; answered with 400.
     """
-    return _Parser(resource, settings, "GET", COLLECTION_PARAMETERS).collection(parameters)
+    return _Parser(resource, settings, method, COLLECTION_PARAMETERS, is_strict=strict).collection(parameters)
 
 
 def parse_view(
@@ -68,30 +75,38 @@ def parse_view(
     return _Parser(resource, settings, method, accepted).single(parameters)
 
 
-def parse_boolean(text: str) -> bool:
-    """Read a switch in the URL; a bare name without value is true (rest 3.1).
+def parse_cascade(resource: Resource, parameters: Parameters, settings: Settings) -> bool:
+    """Parse the parameters of a DELETE: whether dependent rows go too. Where cascades are off, it is ignored.
 
     Raises:
-        QueryError: Any other word.
+        QueryError: As `parse_collection`.
     """
-    lower = text.strip().lower()
-    if lower in _TRUE or lower in _FALSE:
-        return lower in _TRUE
-    raise QueryError(f"Invalid boolean value: {text}. Use true or false.", reason="invalid_boolean")
+    parser = _Parser(resource, settings, "DELETE", ("cascade_delete",))
+    parser.single(parameters)
+    given = parser.values.get("cascade_delete")
+    return given is not None and parser.option(options.ALLOW_CASCADE_DELETE) and parse_boolean(given[0])
 
 
 class _Parser:
     """Parses the parameters of one request."""
 
-    def __init__(self, resource: Resource, settings: Settings, method: str, accepted: Sequence[str]) -> None:
+    def __init__(
+        self,
+        resource: Resource,
+        settings: Settings,
+        method: str,
+        accepted: Sequence[str],
+        *,
+        is_strict: bool = False,
+    ) -> None:
         self.resource = resource
         self.settings = settings
         self.method = method
         self.accepted = accepted
+        self.is_strict = is_strict
         self.values: dict[str, list[str]] = {}
-        self.joined: list[str] = []
-        self.where: list[Condition | AnyOf] = []
-        self.conditions = 0
+        self.takes_filters = False
+        self._aggregates: list[str] = []
 
     def option(self, option: Option[T]) -> T:
         """Read an option for the model and method of the request."""
@@ -100,28 +115,42 @@ class _Parser:
     # --- the whole request --------------------------------------------------------------------------------------------
 
     def collection(self, parameters: Parameters) -> CollectionQuery:
-        self._sort_out(parameters)
+        self.takes_filters = True
+        if self.resource.search is not None:
+            self.accepted = (*self.accepted, "search")
+        where = [*self._filters(self._sort_out(parameters)), *self._matches_of_joins()]
         limit = self._limit()
-        return CollectionQuery(self._view(), tuple(self.where), self._order(), self._page(limit), limit)
+        grouping = self._grouping()
+        return CollectionQuery(
+            self._view(),
+            merged(where),
+            self._order() if grouping is None else (),
+            self._page(limit),
+            limit,
+            self._words(),
+            self._cursor(),
+            self._count(),
+            self.option(options.COUNT_CAP),
+            grouping,
+        )
 
     def single(self, parameters: Parameters) -> View:
-        self._sort_out(parameters)
+        for name, _ in self._sort_out(parameters):
+            self._unknown(name)
         return self._view()
 
-    def _sort_out(self, parameters: Parameters) -> None:
+    def _sort_out(self, parameters: Parameters) -> list[tuple[str, str]]:
+        """Collect the parameters with fixed names, and give the others: what they mean may depend on the joins."""
+        others: list[tuple[str, str]] = []
         for raw_name, value in parameters:
             name = _SYNONYMS.get(raw_name, raw_name)
             if name in self.accepted:
                 self._collect(name, raw_name, value)
-            elif raw_name == "_":
-                continue
-            elif self._takes_filters() and (raw_name.startswith("or[") or self._is_filter(raw_name)):
-                if self.option(options.ALLOW_FILTERS):
-                    self._add_filter(raw_name, value)
-            elif value == "" and "join" in self.accepted and self._relation_name(raw_name) is not None:
+            elif value == "" and "join" in self.accepted and joinable(self.resource, raw_name) is not None:
                 self.values.setdefault("join", []).append(raw_name)
-            else:
-                self._unknown(raw_name)
+            elif raw_name != "_":
+                others.append((raw_name, value))
+        return others
 
     def _collect(self, name: str, raw_name: str, value: str) -> None:
         given = self.values.setdefault(name, [])
@@ -133,14 +162,16 @@ class _Parser:
         else:
             given.append(value)
 
-    def _takes_filters(self) -> bool:
-        return self.accepted is COLLECTION_PARAMETERS
+    @cached_property
+    def _names(self) -> Names:
+        return Names(self.resource, self._joined, self.option(options.FILTER_DEPTH_MAX))
 
     def _unknown(self, name: str) -> None:
-        if self.option(options.UNKNOWN_PARAMETERS) == "ignore" or name in self._additional():
+        ignores = self.option(options.UNKNOWN_PARAMETERS) == "ignore" and not self.is_strict
+        if ignores or name in self._additional():
             return
         candidates = [*self.accepted]
-        if self._takes_filters():
+        if self.takes_filters:
             field = self.resource.field(name)
             if field is not None and field.is_queryable:
                 raise QueryError(
@@ -163,129 +194,114 @@ class _Parser:
 
     # --- filters ------------------------------------------------------------------------------------------------------
 
-    def _is_filter(self, name: str) -> bool:
-        target, _, operator = name.rpartition("__")
-        return bool(target) and (operator in FILTER_OPERATORS or self.resource.field(target) is not None)
-
-    def _add_filter(self, name: str, value: str) -> None:
-        self.where.append(self._group(name, value) if name.startswith("or[") else self._condition(name, value))
-        most = self.option(options.FILTER_CONDITIONS_MAX)
-        if self.conditions > most:
-            raise QueryError(f"More than {most} filter conditions in one request.", reason="too_many_conditions")
-
-    def _group(self, name: str, value: str) -> AnyOf:
-        # The URL splits at the first "=", which stands inside the brackets unless the client encoded it.
-        whole = name if name.endswith("]") and not value else f"{name}={value}"
-        if not whole.endswith("]"):
-            raise self._malformed(whole)
-        conditions = []
-        for part in _split(whole[3:-1]):
-            target, equals, text = part.partition("=")
-            if not equals or "__" not in target:
-                raise self._malformed(whole)
-            conditions.append(self._condition(target.strip(), text.strip()))
-        return AnyOf(tuple(conditions))
-
-    @staticmethod
-    def _malformed(text: str) -> QueryError:
-        return QueryError(
-            f"Malformed group: {text}. Write it as or[field__operator=value,field__operator=value].",
-            reason="malformed_group",
+    def _filters(self, parameters: Sequence[tuple[str, str]]) -> list[Filter]:
+        if not parameters:
+            return []
+        parser = FilterParser(
+            self._names,
+            most=self.option(options.FILTER_CONDITIONS_MAX),
+            most_values=self.option(options.FILTER_VALUES_MAX),
         )
+        found: list[Filter] = []
+        for name, value in parameters:
+            if is_aggregate(name):
+                self._aggregates.append(name)
+            elif not is_filter(name, self._names):
+                self._unknown(name)
+            elif self.option(options.ALLOW_FILTERS):
+                found.append(parser.parse(name, value))
+        return found
 
-    def _condition(self, name: str, text: str) -> Condition:
-        self.conditions += 1
-        target, _, operator = name.rpartition("__")
-        field = self._field(target)
-        if operator not in FILTER_OPERATORS or operator not in field.codec.operators:
-            raise self._wrong_operator(field, operator)
-        if operator in ("in", "nin"):
-            return Condition(field, operator, self._list(field, text))
-        if text == "null" and operator in ("eq", "ne", "neq") and field.nullable and not field.codec.is_text:
-            return Condition(field, operator, None)
-        return Condition(field, operator, self._value(field, text))
+    def _matches_of_joins(self) -> list[Filter]:
+        """An inner join keeps the rows with a related row; so does a right one, as only base rows are shown."""
+        if self._is_outer() or "join" not in self.values:
+            return []
+        return [Related(relation) for relation in self._joined]
 
-    @staticmethod
-    def _wrong_operator(field: Field, operator: str) -> QueryError:
-        fitting = [name for name in FILTER_OPERATORS if name in field.codec.operators]
-        if not fitting:
-            return QueryError(
-                f"Invalid operator: {operator}. The column {field.name!r} cannot be filtered.", reason="not_filterable"
-            )
-        return QueryError(
-            f"Invalid operator: {operator}. The column {field.name!r} takes {', '.join(fitting)}.",
-            reason="invalid_operator",
-            suggestions=nearest(operator, fitting) or fitting,
+    def _words(self) -> tuple[str, ...]:
+        given = self.values.get("search")
+        if given is None:
+            return ()
+        if len(given[0]) > TEXT_MAX:
+            raise QueryError(f"`search` must not be longer than {TEXT_MAX} characters.", reason="search_too_long")
+        if "\0" in given[0]:
+            raise QueryError("`search` must not contain the NUL character.", reason="invalid_text")
+        words = tuple(dict.fromkeys(given[0].split()))
+        most = self.option(options.SEARCH_WORDS_MAX)
+        if len(words) > most:
+            raise QueryError(f"More than {most} words in `search`.", reason="too_many_words", details={"maximum": most})
+        return words
+
+    def _grouping(self) -> Grouping | None:
+        """Parse what is asked about groups of rows; `None` when rows are asked for."""
+        given, aggregates = self.values.get("groupby", []), self._aggregates
+        if given and not self.option(options.ALLOW_GROUPBY):
+            given = []
+        if aggregates and not self.option(options.ALLOW_AGGREGATION):
+            aggregates = []
+        columns = [part.strip() for part in ",".join(given).split(",") if part.strip()]
+        if not columns and not aggregates:
+            return None
+        if "cursor" in self.values:
+            raise QueryError("Groups have page numbers and no cursors. Leave `cursor` out.", reason="invalid_cursor")
+        parser = GroupingParser(
+            self._names,
+            case=self.option(options.FIELD_CASE),
+            most=self.option(options.GROUP_COLUMNS_MAX),
+            is_outer=self._is_outer(),
         )
-
-    def _list(self, field: Field, text: str) -> list[Any]:
-        inner = text.strip()
-        if inner.startswith("(") and inner.endswith(")"):
-            inner = inner[1:-1]
-        parts = [part.strip() for part in inner.split(",")] if inner.strip() else []
-        most = self.option(options.FILTER_VALUES_MAX)
-        if len(parts) > most:
-            raise QueryError(f"More than {most} values for {field.name!r}.", reason="too_many_values")
-        return [self._value(field, part) for part in parts]
-
-    @staticmethod
-    def _value(field: Field, text: str) -> Any:
-        boolean = isinstance(field.codec, BooleanField)
-        if len(text) > _TEXT_MAX:
-            why = f"It must not be longer than {_TEXT_MAX} characters."
-        elif "\0" not in text:
-            try:
-                return text_to_value(field.codec, text)
-            except ma.ValidationError as error:
-                why = "; ".join(str(message) for message in error.messages)
-        else:
-            why = "It must not contain the NUL character."
-        shown = text if len(text) <= 100 else f"{text[:100]}…"
-        shown = shown.replace("\0", "\\0")
-        if boolean:
-            raise QueryError(f"Invalid boolean value: {shown}. Use true or false.", reason="invalid_boolean")
-        raise QueryError(f"Invalid value for {field.name}: {shown}. {why}", reason="invalid_value")
-
-    def _field(self, target: str) -> Field:
-        """Find the queryable field of a plain or qualified name."""
-        table, dot, name = target.rpartition(".")
-        if dot and table not in self.resource.table_names:
-            near = nearest(table, self.resource.table_names)
-            raise QueryError(f"Invalid table name: {table}.{_hint(near)}", reason="invalid_table", suggestions=near)
-        field = self.resource.field(name)
-        if field is None or not field.is_queryable:
-            raise self._no_column(name, self.resource.queryable_names())
-        return field
-
-    @staticmethod
-    def _no_column(name: str, candidates: Iterable[str]) -> QueryError:
-        near = nearest(name, candidates)
-        return QueryError(f"Invalid column name: {name}.{_hint(near)}", reason="invalid_column", suggestions=near)
+        return parser.parse(columns, aggregates, self._asked_order())
 
     # --- order and pages ----------------------------------------------------------------------------------------------
 
     def _order(self) -> tuple[OrderKey, ...]:
+        keys: dict[object, OrderKey] = {}
+        for asked in self._asked_order():
+            key = self._order_key(*asked)
+            keys.setdefault((key.path, key.field), key)
+        return tuple(keys.values())
+
+    def _asked_order(self) -> list[AskedOrder]:
         given = self.values.get("order_by")
         if not given or not self.option(options.ALLOW_ORDER_BY):
-            return ()
+            return []
         parts = [part.strip() for part in given[0].split(",") if part.strip()]
         most = self.option(options.ORDER_KEYS_MAX)
         if len(parts) > most:
             raise QueryError(f"More than {most} sort keys.", reason="too_many_sort_keys")
-        keys: dict[str, OrderKey] = {}
-        for part in parts:
-            field = self._field(part.lstrip("+-") if part[0] in "+-" else part)
-            if not field.codec.operators:
-                raise QueryError(f"The column {field.name!r} cannot be sorted.", reason="not_sortable")
-            keys.setdefault(field.attribute, OrderKey(field, part.startswith("-")))
-        return tuple(keys.values())
+        return [self._asked_key(part) for part in parts]
+
+    @staticmethod
+    def _asked_key(part: str) -> AskedOrder:
+        target, colon, nulls = part.partition(":")
+        if colon and nulls not in _NULLS:
+            raise QueryError(
+                f"Invalid order: {part[:100]}. After the colon stands nullsfirst or nullslast.",
+                reason="invalid_order",
+                suggestions=nearest(nulls, _NULLS) or [*_NULLS],
+            )
+        placed = cast('Literal["first", "last"] | None', _NULLS.get(nulls))
+        return target[1:] if target[:1] in ("+", "-") else target, target.startswith("-"), placed
+
+    def _order_key(self, target: str, descending: bool, nulls: Literal["first", "last"] | None) -> OrderKey:
+        path, field = self._names.find(target)
+        if not field.codec.operators:
+            raise QueryError(f"The column {field.name!r} cannot be sorted.", reason="not_sortable")
+        many = next((relation for relation in path if relation.many), None)
+        if many is not None and path[0] not in self._joined:
+            raise QueryError(
+                f"Cannot sort by {target[:100]}: {many.name!r} may lead to many rows. "
+                f"Name it in `join` to sort by the first of them.",
+                reason="not_sortable",
+            )
+        return OrderKey(field, descending, path, nulls)
 
     def _limit(self) -> int:
         most = self.option(options.PAGINATION_SIZE_MAX)
         given = self.values.get("limit")
         if given is None:
             return min(self.option(options.PAGINATION_SIZE_DEFAULT), most)
-        limit = _positive(given[0], "Items per page must be an integer.", reason="invalid_limit")
+        limit = positive(given[0], "Items per page must be an integer.", reason="invalid_limit")
         if limit > most:
             raise QueryError(f"Limit exceeds maximum value of {most}", reason="limit_exceeds_maximum")
         return limit
@@ -294,25 +310,55 @@ class _Parser:
         given = self.values.get("page")
         if given is None:
             return 1
-        page = _positive(given[0], "Page number must be an integer.", reason="invalid_page")
+        page = positive(given[0], "Page number must be an integer.", reason="invalid_page")
         if page * limit > _OFFSET_MAX:
             raise QueryError(f"Page number is too large: {given[0][:40]}.", reason="invalid_page")
         return page
+
+    def _cursor(self) -> str | None:
+        given = self.values.get("cursor")
+        if given is None:
+            return None
+        if "page" in self.values:
+            raise QueryError(
+                "`cursor` and `page` exclude each other. Leave `page` out and follow `next_url`.",
+                reason="invalid_cursor",
+            )
+        return given[0]
+
+    def _count(self) -> CountKind:
+        given = self.values.get("count")
+        if given is None or not self.option(options.ALLOW_COUNT):
+            return "none" if "cursor" in self.values else self.option(options.COUNT)
+        for kind in COUNT_KINDS:
+            if given[0] == kind:
+                return kind
+        raise QueryError(
+            f"Invalid count: {given[0][:100]}. Supported: {', '.join(COUNT_KINDS)}.",
+            reason="invalid_count",
+            suggestions=nearest(given[0], COUNT_KINDS) or COUNT_KINDS,
+        )
 
     # --- what to show -------------------------------------------------------------------------------------------------
 
     def _view(self) -> View:
         if not self.values:
             return View(self._mode(), self.option(options.SERIALIZATION_DEPTH), method=self.method)
-        self._check_join_type()
+        fields, columns = self._selection()
         return View(
             mode=self._mode(),
             depth=self.option(options.SERIALIZATION_DEPTH),
-            fields=self._fields(),
-            joined=self._joined(),
+            fields=fields,
+            columns=columns,
+            joined=frozenset(relation.name for relation in self._joined),
             relations=parse_boolean(self.values.get("dump_relationships", ["true"])[0]),
             method=self.method,
+            include_deleted=self._includes_deleted(),
         )
+
+    def _includes_deleted(self) -> bool:
+        given = self.values.get("include_deleted")
+        return given is not None and self.option(options.ALLOW_INCLUDE_DELETED) and parse_boolean(given[0])
 
     def _mode(self) -> Mode:
         configured = self.option(options.SERIALIZATION_TYPE)
@@ -332,87 +378,104 @@ class _Parser:
             suggestions=near or _MODES,
         )
 
-    def _fields(self) -> tuple[str, ...] | None:
+    def _selection(self) -> tuple[tuple[str, ...] | None, tuple[JoinedColumn, ...]]:
+        """Parse `fields` into what is shown of the row, and of joined rows."""
         given = self.values.get("fields")
         if given is None or not self.option(options.ALLOW_SELECT_FIELDS):
-            return None
+            return None, ()
+        names: set[str] = set()
+        joined: dict[tuple[Relation, Field], None] = {}
+        for target in (part.strip() for part in ",".join(given).split(",")):
+            if target:
+                self._select(target, names, joined)
         # In one order, so that two spellings of a selection are one plan.
-        names = {self._shown_name(part.strip()) for part in ",".join(given).split(",") if part.strip()}
-        return tuple(sorted(names)) or None
+        return (tuple(sorted(names)) if names or joined else None), self._columns(names, joined)
 
-    def _shown_name(self, target: str) -> str:
-        table, dot, name = target.rpartition(".")
-        if dot and table not in self.resource.table_names:
-            near = nearest(table, self.resource.table_names)
-            raise QueryError(f"Invalid table name: {table}.{_hint(near)}", reason="invalid_table", suggestions=near)
+    def _select(self, target: str, names: set[str], joined: dict[tuple[Relation, Field], None]) -> None:
+        *steps, name = target.split(".")
+        path = self._names.path(steps)
+        if path and (len(path) > 1 or path[0] not in self._joined):
+            raise QueryError(
+                f"Invalid table name: {'.'.join(steps)[:100]}. Name the relation in `join` to select its columns.",
+                reason="invalid_table",
+            )
+        own = None if path else self._own_name(name)
+        if own is not None:
+            names.add(own)
+            return
+        for relation in path or (() if steps else self._joined):
+            field = relation.target.field(name)
+            if field is not None and field.is_queryable and self.method not in field.hidden_in:
+                joined[self._selectable(relation), field] = None
+                return
+        raise no_column(name, path[0].target.queryable_names() if path else self._shown_names())
+
+    def _selectable(self, relation: Relation) -> Relation:
+        if relation.many and not self.takes_filters:
+            raise QueryError(
+                f"Invalid table name: {relation.name}. The answer is one row, which cannot show columns of many.",
+                reason="invalid_table",
+            )
+        return relation
+
+    def _own_name(self, name: str) -> str | None:
+        """Find the name of a field or relation of the row itself that answers show."""
         field = self.resource.field(name)
         if field is not None and self.method not in field.hidden_in:
             return field.name
         relation = self.resource.relation(name)
-        if relation is not None and (relation.is_shown or relation.name in self._joined()):
+        if relation is not None and (relation.is_shown or relation in self._joined):
             return relation.name
-        shown = [item.name for item in self.resource.fields.values() if self.method not in item.hidden_in]
-        relations = [item.name for item in self.resource.relations.values() if item.is_shown]
-        raise self._no_column(name, [*shown, *relations])
+        return None
 
-    def _joined(self) -> frozenset[str]:
+    def _shown_names(self) -> list[str]:
+        shown = [item.name for item in self.resource.fields.values() if self.method not in item.hidden_in]
+        return [*shown, *(item.name for item in self.resource.relations.values() if item.is_shown)]
+
+    def _columns(self, names: set[str], joined: Iterable[tuple[Relation, Field]]) -> tuple[JoinedColumn, ...]:
+        """Name the selected columns of joined rows: by themselves, or with their relation where two are alike."""
+        plain = [*names, *(field.name for _, field in joined)]
+        columns = [
+            JoinedColumn(
+                field.name if plain.count(field.name) == 1 else f"{relation.name}.{field.name}",
+                relation,
+                field,
+                self._is_outer(),
+            )
+            for relation, field in joined
+        ]
+        return tuple(sorted(columns, key=lambda column: column.name))
+
+    # --- joins --------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _joined(self) -> tuple[Relation, ...]:
+        """The relations named in `join`, in that order."""
         given = self.values.get("join")
         if not given or not self.option(options.ALLOW_JOIN):
-            return frozenset()
-        names: set[str] = set()
-        for token in ",".join(given).split(","):
-            if not token.strip():
+            return ()
+        found: dict[Relation, None] = {}
+        for token in (part.strip() for part in ",".join(given).split(",")):
+            if not token:
                 continue
-            name = self._relation_name(token)
-            if name is None:
-                near = nearest(token.strip(), self.resource.relations)
+            relation = joinable(self.resource, token)
+            if relation is None:
+                near = nearest(token, [each.name for each in readable_relations(self.resource)])
                 raise QueryError(
-                    f"Invalid join model: {token.strip()}.{_hint(near)}", reason="invalid_join", suggestions=near
+                    f"Invalid join model: {token[:100]}.{hint(near)}", reason="invalid_join", suggestions=near
                 )
-            names.add(name)
-        return frozenset(names)
+            found[relation] = None
+        return tuple(found)
 
-    def _relation_name(self, token: str) -> str | None:
-        """Find the relation of a join token: its own name first, then any other spelling."""
-        normal = normalise_join_token(token)
-        exact = self.resource.relation(normal) or self.resource.relation(token.strip())
-        if exact is not None:
-            return exact.name
-        found = [relation.name for relation in self.resource.relations.values() if normal in relation.tokens]
-        return found[0] if found else None
-
-    def _check_join_type(self) -> None:
+    def _is_outer(self) -> bool:
         given = self.values.get("join_type")
-        if given is None or not self.option(options.ALLOW_JOIN):
-            return
+        if not self.option(options.ALLOW_JOIN):
+            return False
+        if given is None:
+            # There `join` says what to put into the rows, which must not cost any of them.
+            return self._mode() == "dynamic"
         if given[0] not in _JOIN_TYPES:
             raise QueryError(
-                f"Invalid join_type: {given[0]}. Supported: {','.join(_JOIN_TYPES)}", reason="invalid_join_type"
+                f"Invalid join_type: {given[0][:100]}. Supported: {','.join(_JOIN_TYPES)}", reason="invalid_join_type"
             )
-
-
-def _hint(near: Sequence[str]) -> str:
-    return f" Did you mean {near[0]}?" if near else ""
-
-
-def _positive(text: str, message: str, *, reason: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,30}", text):
-        raise QueryError(f"{message} It must be 1 or more.", reason=reason)
-    number = int(text)
-    if number < 1:
-        raise QueryError(f"{message} It must be 1 or more.", reason=reason)
-    return number
-
-
-def _split(text: str) -> list[str]:
-    """Split at the commas that stand outside parentheses."""
-    parts, depth, start = [], 0, 0
-    for position, character in enumerate(text):
-        if character == "(":
-            depth += 1
-        elif character == ")":
-            depth -= 1
-        elif character == "," and depth <= 0:
-            parts.append(text[start:position])
-            start = position + 1
-    return [*parts, text[start:]]
+        return given[0] in _OUTER_JOINS

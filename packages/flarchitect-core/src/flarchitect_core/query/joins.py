@@ -1,0 +1,129 @@
+"""The ways by which a statement reaches related rows.
+
+A relation whose rows are found by a foreign key of the row itself is joined: that never multiplies rows. Any other one
+is a subquery, unless the client wants one row for each related row. All of them name aliases of mapped classes, so that
+two relations to one model stay apart, and criteria reach each of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import aliased
+
+if TYPE_CHECKING:
+    from flarchitect_core.model.resource import Field, Relation
+    from flarchitect_core.query.expressions import Path
+
+__all__ = ["JoinedColumn", "Joins", "leads_to", "scalar"]
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedColumn:
+    """A column of a joined relation that an answer shows among those of the row.
+
+    Attributes:
+        name: Key of the record.
+        is_outer: Whether rows without a related row are kept.
+    """
+
+    name: str
+    relation: Relation
+    field: Field
+    is_outer: bool
+
+
+class Joins:
+    """The joins of one statement, by the path that leads from its rows to the joined ones."""
+
+    def __init__(self, model: Any) -> None:
+        self._entities: dict[Path, Any] = {(): model}
+        self._steps: list[tuple[Any, bool]] = []
+        self._spread: set[Path] = {()}
+
+    def copy(self) -> Joins:
+        """Give the same joins, to add others to."""
+        result = Joins(self._entities[()])
+        result._entities = {**self._entities}
+        result._steps = [*self._steps]
+        result._spread = {*self._spread}
+        return result
+
+    def spread(self, relation: Relation, *, is_outer: bool) -> Any:
+        """Join a relation even if it leads to many rows, each of which becomes a row of the statement.
+
+        Args:
+            is_outer: Whether rows without a related row are kept.
+        """
+        path = (relation,)
+        if path not in self._spread:
+            self._spread.add(path)
+            self._join(path, self._entities[()], is_outer=is_outer)
+        return self._entities[path]
+
+    def spread_entity(self, path: Path) -> Any | None:
+        """Give the alias of a relation that was joined by `spread`."""
+        return self._entities[path] if path in self._spread else None
+
+    def spread_paths(self) -> list[Path]:
+        """List what was joined by `spread`, in that order."""
+        return [path for path in self._entities if path and path in self._spread]
+
+    def column(self, path: Path, attribute: str, *, descending: bool = False) -> Any:
+        """Give the SQL of an attribute at the end of a path, NULL where the path leads to no row.
+
+        Args:
+            descending: Whether, of many related rows, the one with the greatest value counts and not the least.
+        """
+        entity = self._entity(path)
+        if entity is not None:
+            return getattr(entity, attribute)
+        split = next(length for length in range(len(path) - 1, -1, -1) if self._entity(path[:length]) is not None)
+        return scalar(self._entity(path[:split]), path[split:], attribute, descending=descending)
+
+    def apply(self, statement: sa.Select[Any]) -> sa.Select[Any]:
+        """Add the joins to a statement that selects from the rows already."""
+        for target, is_outer in self._steps:
+            statement = statement.join(target, isouter=is_outer)
+        return statement
+
+    def _entity(self, path: Path) -> Any | None:
+        """Give the alias at the end of a path, joining what can be joined without multiplying rows."""
+        if path in self._entities:
+            return self._entities[path]
+        if not path[-1].fact.is_reference or (parent := self._entity(path[:-1])) is None:
+            return None
+        return self._join(path, parent, is_outer=True)
+
+    def _join(self, path: Path, parent: Any, *, is_outer: bool) -> Any:
+        relation = path[-1]
+        entity: Any = aliased(relation.target.model)
+        self._entities[path] = entity
+        self._steps.append((leads_to(parent, relation, entity), is_outer))
+        return entity
+
+
+def leads_to(source: Any, relation: Relation, target: Any) -> Any:
+    """Give the condition that a relation leads from one entity to another, a secondary table included."""
+    return getattr(source, relation.fact.name).of_type(target)
+
+
+def scalar(source: Any, path: Path, attribute: str, *, descending: bool = False) -> Any:
+    """Give one value at the end of a path as a subquery of the row that the path starts from.
+
+    Args:
+        descending: Whether, of many related rows, the one with the greatest value counts and not the least.
+    """
+    first, *others = path
+    entity: Any = aliased(first.target.model)
+    statement = sa.select(sa.literal(1)).select_from(entity).where(leads_to(source, first, entity))
+    for relation in others:
+        target: Any = aliased(relation.target.model)
+        statement, entity = statement.join(leads_to(entity, relation, target)), target
+    column = getattr(entity, attribute)
+    order = [getattr(entity, item.attribute) for item in path[-1].target.key]
+    if any(relation.many for relation in path):
+        order.insert(0, column.desc() if descending else column)
+    return statement.with_only_columns(column).order_by(*order).limit(1).scalar_subquery()

@@ -1,0 +1,186 @@
+"""`search`: words that must all be found in the columns that `Meta.search` names.
+
+How they are found is decided by the database that compiles the statement: full text on PostgreSQL, a FULLTEXT index on
+MariaDB and MySQL where the model declares one, and LIKE elsewhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+
+from flarchitect_core import options
+from flarchitect_core.query.joins import scalar
+from flarchitect_core.query.patterns import ESCAPE, containing
+from flarchitect_core.suggestions import nearest
+
+if TYPE_CHECKING:
+    from flarchitect_core.model.resource import Field, Resource
+    from flarchitect_core.query.expressions import Path
+    from flarchitect_core.settings import Settings
+    from flarchitect_core.startup import StartupReport
+
+__all__ = ["Search", "SearchColumn", "add_search", "search_clause", "search_parameters"]
+
+_LANGUAGE = re.compile(r"[A-Za-z_][A-Za-z0-9_.]*\Z")
+
+
+@dataclass(frozen=True, slots=True)
+class SearchColumn:
+    """A text column to search, of the row itself or of a row that it refers to."""
+
+    path: Path
+    field: Field
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """How a resource is searched.
+
+    Attributes:
+        language: Text search configuration of PostgreSQL.
+        has_fulltext: Whether the table declares a FULLTEXT index on these columns.
+    """
+
+    columns: tuple[SearchColumn, ...]
+    language: str
+    has_fulltext: bool
+
+    def resources(self) -> list[Resource]:
+        """List the resources of related columns."""
+        return [relation.target for column in self.columns for relation in column.path]
+
+
+# --- at start-up ------------------------------------------------------------------------------------------------------
+
+
+def add_search(resources: Iterable[Resource], settings: Settings, report: StartupReport) -> None:
+    """Read `Meta.search` of every resource; what cannot be searched is a problem of the report."""
+    for resource in resources:
+        given = settings.get(options.SEARCH, model=resource.model)
+        names = [given] if isinstance(given, str) else list(given or ())
+        columns = [_search_column(resource, name, report) for name in names]
+        language = settings.get(options.SEARCH_LANGUAGE, model=resource.model)
+        if not _LANGUAGE.match(language):
+            report.problem(
+                f"API_SEARCH_LANGUAGE must name a text search configuration of PostgreSQL; it is {language!r}."
+            )
+        elif columns:
+            found = tuple(column for column in columns if column is not None)
+            resource.search = Search(found, language, _has_fulltext(resource, found))
+
+
+def _search_column(resource: Resource, name: str, report: StartupReport) -> SearchColumn | None:
+    owner, path, where = resource, [], f"{resource.name}.Meta.search names {name!r}"
+    *steps, last = name.split(".")
+    for step in steps:
+        relation = owner.relation(step)
+        if relation is None or relation.many or "GET" not in relation.target.methods:
+            near = nearest(step, [each.fact.name for each in owner.relations.values() if not each.many], limit=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            report.problem(f"{where}, but {step!r} is no relationship of {owner.name} to one published row.{hint}")
+            return None
+        path.append(relation)
+        owner = relation.target
+    field = owner.field(last)
+    if field is None or not field.is_queryable or not field.codec.is_text:
+        near = nearest(last, [each.attribute for each in owner.fields.values() if _is_searchable(each)], limit=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        report.problem(f"{where}, but {last!r} is no readable text column of {owner.name}.{hint}")
+        return None
+    return SearchColumn(tuple(path), field)
+
+
+def _is_searchable(field: Field) -> bool:
+    return field.is_queryable and field.codec.is_text
+
+
+def _has_fulltext(resource: Resource, columns: Sequence[SearchColumn]) -> bool:
+    """Say whether MATCH can be used, which wants an index on exactly these columns."""
+    table: Any = resource.facts.mapper.local_table
+    if any(column.path for column in columns) or not isinstance(table, sa.Table):
+        return False
+    wanted = {column.field.attribute for column in columns}
+    names = {fact.column.key: fact.name for fact in resource.facts.columns if fact.column is not None}
+    return any(
+        str(index.dialect_options[dialect].get("prefix")).upper() == "FULLTEXT"
+        and {names.get(column.key) for column in index.columns} == wanted
+        for index in table.indexes
+        for dialect in ("mysql", "mariadb")
+    )
+
+
+# --- in statements ----------------------------------------------------------------------------------------------------
+
+
+class _Found(FunctionElement[Any]):
+    """Whether the words are in the columns: clauses for PostgreSQL, for MySQL with FULLTEXT, and for any database."""
+
+    inherit_cache = True
+    # A boolean would be compared with 1 where the database has no such type, and MATCH gives a degree of relevance.
+    type = sa.types.NullType()
+    name = "found"
+
+
+@compiles(_Found)
+def _found(element: _Found, compiler: SQLCompiler, **arguments: Any) -> str:
+    return _one(element, compiler, -1, arguments)
+
+
+@compiles(_Found, "postgresql")
+def _found_on_postgresql(element: _Found, compiler: SQLCompiler, **arguments: Any) -> str:
+    return _one(element, compiler, 0, arguments)
+
+
+@compiles(_Found, "mysql", "mariadb")
+def _found_on_mysql(element: _Found, compiler: SQLCompiler, **arguments: Any) -> str:
+    return _one(element, compiler, 1, arguments)
+
+
+def _one(element: _Found, compiler: SQLCompiler, position: int, arguments: dict[str, Any]) -> str:
+    return f"({compiler.process(list(element.clauses)[position], **arguments)})"
+
+
+def search_clause(search: Search, words: int, model: Any) -> Any:
+    """Give the condition that so many words, the parameters of `search_parameters`, are in the searched columns."""
+    columns = [
+        scalar(model, column.path, column.field.attribute) if column.path else getattr(model, column.field.attribute)
+        for column in search.columns
+    ]
+    patterns = [sa.bindparam(f"flarchitect_word_{position}", type_=sa.String()) for position in range(words)]
+    everywhere = sa.and_(
+        *(sa.or_(*(column.ilike(pattern, escape=ESCAPE) for column in columns)) for pattern in patterns)
+    )
+    match = _match(columns) if search.has_fulltext else everywhere
+    return _Found(_full_text(columns, search.language), match, everywhere)
+
+
+def search_parameters(words: Sequence[str]) -> dict[str, str]:
+    """Give the values of the bind parameters for the words that a client searches."""
+    patterns = {f"flarchitect_word_{position}": containing(word) for position, word in enumerate(words)}
+    required = " ".join(f'+"{quoted}"' for word in words if (quoted := word.replace('"', " ").strip()))
+    return {**patterns, "flarchitect_search": " ".join(words), "flarchitect_match": required}
+
+
+def _full_text(columns: Sequence[Any], language: str) -> Any:
+    # Nothing of the document is a parameter, so that an index on the same expression is used.
+    config: sa.ColumnElement[Any] = sa.literal_column(f"'{language}'")
+    empty, blank = (sa.literal_column(text, sa.String()) for text in ("''", "' '"))
+    document: Any = sa.func.coalesce(columns[0], empty)
+    for column in columns[1:]:
+        document = document + blank + sa.func.coalesce(column, empty)
+    query = sa.func.websearch_to_tsquery(config, sa.bindparam("flarchitect_search", type_=sa.String()))
+    return sa.func.to_tsvector(config, document).op("@@", is_comparison=True)(query)
+
+
+def _match(columns: Sequence[Any]) -> Any:
+    wanted = sa.bindparam("flarchitect_match", type_=sa.String())
+    return mysql.match(*columns, against=wanted).in_boolean_mode()
