@@ -1,0 +1,66 @@
+"""The state of a row as a short text that changes with it: what `If-Match` is compared with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from flarchitect_core.model.fields import to_jsonable
+
+if TYPE_CHECKING:
+    from flarchitect_core.model.inspect import ColumnFact
+    from flarchitect_core.model.resource import Resource
+
+__all__ = ["RowTags", "digest"]
+
+_SIZE_BYTES = 12
+
+
+class RowTags:
+    """Makes the tags of the rows of one resource: of their version where the mapper keeps one, else of all columns.
+
+    Args:
+        secret: Without it, columns that no answer shows are left out: whoever knows the others could try values of
+            them against the tag.
+
+    Attributes:
+        attributes: What a tag is made of.
+    """
+
+    def __init__(self, resource: Resource, secret: bytes) -> None:
+        self._key = blake2b(secret, digest_size=32).digest() if secret else b""
+        version = resource.facts.mapper.version_id_col
+        columns = [fact for fact in resource.facts.columns if fact.column is not None]
+        versions = [fact for fact in columns if fact.column is version]
+        self.attributes: tuple[str, ...] = tuple(
+            fact.name for fact in versions or columns if secret or _is_shown(fact, resource)
+        )
+
+    def of_values(self, values: Sequence[Any]) -> str:
+        """Give the tag of a row whose `attributes` have these values."""
+        return digest(values, self._key)
+
+    def of_instance(self, instance: object) -> str:
+        """Give the tag of a row that was just loaded."""
+        return digest([getattr(instance, name) for name in self.attributes], self._key)
+
+
+def _is_shown(fact: ColumnFact, resource: Resource) -> bool:
+    field = resource.field_of_attribute(fact.name)
+    return field is not None and "GET" not in field.hidden_in
+
+
+def digest(value: Any, key: bytes = b"") -> str:
+    """Reduce a value to 24 characters; equal ones mean equal values."""
+    return blake2b(_written(value), digest_size=_SIZE_BYTES, key=key).hexdigest()
+
+
+def _written(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value, default=to_jsonable)
+    except TypeError:
+        # Integers beyond 64 bits, keys that are no text, and text that is not Unicode.
+        return repr(value).encode("utf-8", "backslashreplace")
