@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 from flask import Flask, current_app, has_app_context
@@ -13,20 +13,30 @@ from sqlalchemy.orm import Session
 
 from flarchitect_core import options as core
 from flarchitect_core._discovery import installed_parts, ordered
+from flarchitect_core.cli import add_commands
 from flarchitect_core.database import Database
 from flarchitect_core.errors import AlreadyInitialisedError, ConfigurationError
 from flarchitect_core.http.hooks import install_hooks
+from flarchitect_core.http.metrics import check_metrics
+from flarchitect_core.http.operational_routes import check_operational_paths
 from flarchitect_core.http.responses import Envelope
 from flarchitect_core.model.registry import Registry, published_models
+from flarchitect_core.operations.hooks import check_callbacks
+from flarchitect_core.operations.service import provide_services
 from flarchitect_core.part import Part
+from flarchitect_core.plugins import PluginManager
 from flarchitect_core.settings import Option, Settings
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.state import STATE_KEY, ApplicationState, state_of
 from flarchitect_core.suggestions import nearest
+from flarchitect_core.views.managed import ManagedView, SchemaOrClass, ViewInfo, managed
+from flarchitect_core.views.roles import role_requirement
 
 __all__ = ["FLASK_APP_NAME", "Architect"]
 
 FLASK_APP_NAME = "flarchitect"
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class Architect:
@@ -39,10 +49,15 @@ class Architect:
             reloader; call `init_app` to bind there too.
         parts: Parts to use instead of all installed ones.
         options: Options by name, such as `base_model=Base` or `api_prefix="/v1"`. They beat the configuration.
+
+    Attributes:
+        route_spec: Descriptions of hand-written routes, for documents about the API.
     """
 
     def __init__(self, app: Flask | None = None, *, parts: Iterable[Part] | None = None, **options: Any) -> None:
         self._apps: WeakSet[Flask] = WeakSet()
+        self._views: list[ManagedView] = []
+        self.route_spec: list[dict[str, Any]] = []
         if app is not None and not _is_reloader_supervisor():
             self.init_app(app, parts=parts, **options)
 
@@ -54,6 +69,21 @@ class Architect:
             if current in self._apps:
                 return current
         return next(iter(self._apps)) if len(self._apps) == 1 else None
+
+    @property
+    def cache(self) -> Any:
+        """The response cache of the application, `None` where none is configured."""
+        return None if self.app is None else state_of(self.app).cache
+
+    @property
+    def limiter(self) -> Any:
+        """What counts the requests of the application, `None` where no rate limit is configured."""
+        return None if self.app is None else state_of(self.app).limiter
+
+    @property
+    def plugins(self) -> PluginManager | None:
+        """The plugins of the application, `None` while unbound."""
+        return None if self.app is None else state_of(self.app).plugins
 
     def init_app(self, app: Flask, *, parts: Iterable[Part] | None = None, **options: Any) -> None:
         """Bind an application: read its options and models, check everything, then register routes.
@@ -82,28 +112,39 @@ class Architect:
             database=Database(app, settings),
             envelope=Envelope(settings),
             parts=chosen,
-            registry=_registry(models, settings, report),
+            registry=_registry(app, models, settings, report),
         )
         self._bind(state)
 
     def _bind(self, state: ApplicationState) -> None:
         app, report = state.app, state.report
-        self._check(state)
+        state.plugins = _plugins(state.settings, report)
+        check_operational_paths(state)
+        check_metrics(state)
+        self._check(state, self._views)
+        state.is_debug_configured = app.debug
         app.extensions[STATE_KEY] = state
         app.extensions[FLASK_APP_NAME] = self
         self._apps.add(app)
         install_hooks(state)
+        add_commands(state)
         if state.settings.get(core.FULL_AUTO):
             self._register(state)
         report.log_notices()
 
     @staticmethod
-    def _check(state: ApplicationState) -> None:
+    def _check(state: ApplicationState, views: Iterable[ManagedView] = ()) -> None:
+        check_callbacks(state.settings, state.registry, state.report)
         if len(state.registry):
             with state.app.app_context():
                 state.database.check(state.report, [resource.model for resource in state.registry])
         for part in state.parts:
             part.check(state)
+        for view in views:
+            try:
+                view.bind(state)
+            except ConfigurationError as error:
+                state.report.problems_from(error.problems)
         state.report.raise_if_any()
 
     def init_api(self, app: Flask | None = None, **options: Any) -> None:
@@ -122,7 +163,7 @@ class Architect:
             state.settings.override(_overrides(options, state.settings, state.report))
             models = self._models(state.settings, state.parts, state.report, required=True)
             state.settings.check(state.report, models)
-            state.registry = _registry(models, state.settings, state.report)
+            state.registry = _registry(state.app, models, state.settings, state.report)
             self._check(state)
         self._register(state)
 
@@ -134,9 +175,101 @@ class Architect:
                 f"Call init_api once, and only with FULL_AUTO = False."
             )
         state.is_registered = True
+        provide_services(state)
         for part in state.parts:
             part.register(state)
         state.report.raise_if_any()
+
+    def schema_constructor(
+        self,
+        output_schema: SchemaOrClass | None = None,
+        input_schema: SchemaOrClass | None = None,
+        model: type | None = None,
+        many: bool = False,
+        group_tag: str | None = None,
+        *,
+        tag: str | None = None,
+        summary: str | None = None,
+        error_responses: Sequence[int] | None = None,
+        auth: bool | None = None,
+        roles: Any = False,
+        roles_any_of: bool = False,
+        many_to_many_model: type | None = None,
+        multiple: bool | None = None,
+        parent_model: type | None = None,
+        method: str | None = None,
+        relation_name: str | None = None,
+    ) -> Callable[[Function], Function]:
+        """Make the decorator of a hand-written view, which is put below the route of Flask.
+
+        Around the view stands what stands around a generated one: who may call it and how often, the check of the
+        body, the envelope, and the errors. The view gets those keyword arguments that its signature names: the
+        variables of the URL, `deserialized_data` and `model`.
+
+        Args:
+            output_schema: marshmallow schema of the answer; without it the answer is what the view returns.
+            input_schema: Schema of the body; what it makes of one is `deserialized_data`.
+            model: Model whose `Meta` is asked for options such as the rate limit.
+            many: Whether the answer is a list.
+            group_tag: Group of the tag in the documentation.
+            tag: Tag in the documentation.
+            summary: Title in the documentation.
+            error_responses: Statuses of errors that the documentation names.
+            auth: `False` for callers who need not be known; anything else is as configured.
+            roles: `True` for callers who are known, a role, a list of roles, or `{"roles": ..., "any_of": ...}`.
+            roles_any_of: One of several roles is enough.
+            many_to_many_model: Model on the other side, in the documentation of a relation.
+            multiple: Whether the documentation shows several rows.
+            parent_model: Model that the relation leads from, in the documentation.
+            method: Verb by which rules of authentication judge the view, in place of that of the request.
+            relation_name: Relation that the view follows, for rules of authentication.
+
+        Raises:
+            ConfigurationError: The view asks for what an application that is bound already does not have.
+            TypeError: A schema is none, or the view cannot be called as it will be.
+            ValueError: `roles` says nothing that could be checked.
+        """
+        info = ViewInfo(
+            output_schema=output_schema,
+            input_schema=input_schema,
+            model=model,
+            many=many,
+            group_tag=group_tag,
+            tag=tag,
+            summary=summary,
+            error_responses=error_responses,
+            auth=auth,
+            roles=role_requirement(roles, any_of=roles_any_of),
+            many_to_many_model=many_to_many_model,
+            multiple=multiple,
+            parent_model=parent_model,
+            method=method,
+            relation_name=relation_name,
+        )
+
+        def decorate(function: Function) -> Function:
+            decorated = managed(info, is_guarded=True)(function)
+            view: ManagedView = decorated.managed_view  # type: ignore[attr-defined]
+            for app in self._apps:
+                view.bind(state_of(app))
+            self._views.append(view)
+            self.set_route({"function": decorated, "parent": parent_model, **vars(info)})
+            return decorated
+
+        return decorate
+
+    def set_route(self, info: Mapping[str, Any]) -> None:
+        """Keep the description of a hand-written route, for documents about the API.
+
+        Args:
+            info: `function`, the view, and what is to be said about it, by the names of `schema_constructor`.
+
+        Raises:
+            ValueError: There is no `function`.
+        """
+        if not callable(info.get("function")):
+            raise ValueError("The description of a route needs `function`, the view that answers it.")
+        self.route_spec.append(dict(info))
 
     def get_config(self, key: str, default: Any = None) -> Any:
         """Read one configuration key as it is written, without `Meta`; the default while unbound."""
@@ -165,9 +298,21 @@ class Architect:
         return models
 
 
-def _registry(models: list[type], settings: Settings, report: StartupReport) -> Registry:
+def _plugins(settings: Settings, report: StartupReport) -> PluginManager:
     try:
-        return Registry(models, settings, report)
+        return PluginManager.from_config(
+            settings.get(core.PLUGINS), ignore_errors=settings.get(core.PLUGINS_IGNORE_ERRORS)
+        )
+    except ConfigurationError as error:
+        report.problems_from(error.problems)
+        return PluginManager()
+
+
+def _registry(app: Flask, models: list[type], settings: Settings, report: StartupReport) -> Registry:
+    try:
+        # A callable of the application, such as its namer of endpoints, may want to read the configuration.
+        with app.app_context():
+            return Registry(models, settings, report)
     except SQLAlchemyError as error:
         raise ConfigurationError(f"SQLAlchemy cannot map the models of API_BASE_MODEL: {error}") from error
 

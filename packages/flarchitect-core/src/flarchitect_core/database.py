@@ -33,6 +33,11 @@ SessionSource = Callable[[], Session]
 # Key of the connection that reads, among the sessions of a request.
 _READING = "reading"
 
+# Databases that give one moment to a whole transaction when asked to; SQLite does so by itself.
+_SNAPSHOT_DATABASES = frozenset({"postgresql", "mysql", "mariadb"})
+# Databases whose drivers run a statement while the rows of another one are still being fetched.
+_INTERLEAVING_DATABASES = frozenset({"sqlite", "postgresql"})
+
 _WAYS = (
     "use Flask-SQLAlchemy (call db.init_app(app) before Architect(app)), set API_SESSION_GETTER to a callable that "
     "returns a session, or set API_DATABASE_URI to a SQLAlchemy URL"
@@ -148,6 +153,61 @@ class Database:
             self._roll_back(model)
             raise
 
+    def begin_snapshot(self, model: type, *, instances: bool = False) -> bool:
+        """Begin the transaction in which the current request reads a model, so that all it reads is of one moment.
+
+        A request that has read before keeps the transaction that it is in.
+
+        Args:
+            instances: Whether instances will be read, which only a session makes.
+
+        Returns:
+            Whether the connection takes further statements while `stream` still gives rows.
+        """
+        connection = None if instances else self._own_connection(model)
+        session = self.session(model) if connection is None else None
+        bind = connection or self.session(model).get_bind(sa.inspect(model))
+        if bind.dialect.name in _SNAPSHOT_DATABASES:
+            isolation = {"isolation_level": "REPEATABLE READ"}
+            if connection is not None and not connection.in_transaction():
+                connection.execution_options(**isolation)
+            elif session is not None and isinstance(bind, Engine) and not session.in_transaction():
+                session.connection(bind_arguments={"mapper": sa.inspect(model)}, execution_options=isolation)
+        return bind.dialect.name in _INTERLEAVING_DATABASES
+
+    def stream(
+        self,
+        model: type,
+        statement: sa.Select[Any],
+        parameters: Mapping[str, Any],
+        *,
+        size: int,
+        instances: bool = False,
+    ) -> Iterator[Sequence[Any]]:
+        """Run a select for the current request and give its rows in chunks, without ever holding all of them.
+
+        The result is closed when the request ends, however far it was read.
+
+        Args:
+            size: Rows per chunk.
+            instances: Whether the select gives instances, which only a session makes.
+
+        Raises:
+            SQLAlchemyError: The transaction is rolled back, and the session can be used again.
+        """
+        reader = self.session(model) if instances else self._reader(model)
+        try:
+            result = reader.execute(
+                statement, parameters, execution_options={"stream_results": True, "yield_per": size}
+            )
+            scope = current_request()
+            if scope is not None:
+                scope.closers.append(result.close)
+            yield from result.partitions()
+        except (SQLAlchemyError, OverflowError):
+            self._roll_back(model)
+            raise
+
     def _reader(self, model: type) -> Session | Connection:
         connection = self._own_connection(model)
         if connection is not None:
@@ -197,6 +257,40 @@ class Database:
         finally:
             if is_opened_here:
                 close(session)
+
+    def engines(self, models: Iterable[type]) -> tuple[dict[str, Engine], dict[str, str]]:
+        """Find the engines behind the sessions of models; needs an application context.
+
+        Returns:
+            Engines by name: `database`, `database_2` and so on, and Flask-SQLAlchemy's by their bind key. Beside them,
+            by name too, the kind of error of the session that could not be asked for its engine.
+        """
+        found: dict[Engine, str] = {}
+        failed: dict[str, str] = {}
+        unnamed = 0
+        for model in models:
+            source = self._source(model)
+            if source is None:
+                continue
+            try:
+                engines = self._engines_of(model, source)
+            except Exception as error:  # noqa: BLE001 - a getter may raise anything; it is told by its name
+                failed["session"] = type(error).__name__
+                continue
+            for name, engine in engines:
+                if engine not in found:
+                    unnamed += name is None
+                    found[engine] = name or ("database" if unnamed == 1 else f"database_{unnamed}")
+        return {name: engine for engine, name in found.items()}, failed
+
+    def _engines_of(self, model: type, source: SessionSource) -> list[tuple[str | None, Engine]]:
+        if source is self._own and self.engine is not None:
+            return [(None, self.engine)]
+        if self._app is not None and self._is_flask_sqlalchemy(source):
+            return list(self._app.extensions["sqlalchemy"].engines.items())
+        with self.session_scope(model, source=source) as session:
+            bind = session.get_bind(sa.inspect(model))
+            return [(None, bind.engine)]
 
     def _source(self, model: type | None) -> SessionSource | None:
         getter: Any = self._settings.get(options.SESSION_GETTER, model=model)

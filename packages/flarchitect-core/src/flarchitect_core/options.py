@@ -14,7 +14,9 @@ from flarchitect_core.settings import (
     integer,
     mapping,
     names,
+    share,
     text,
+    url_path,
 )
 
 CASES = ("camel", "pascal", "snake", "screaming_snake", "kebab", "screaming_kebab")
@@ -229,6 +231,55 @@ UNKNOWN_FIELDS = Option(
     meta=True,
     topic="Fields",
 )
+ALLOW_NESTED_WRITES = Option(
+    "ALLOW_NESTED_WRITES",
+    False,
+    boolean,
+    "Take objects below relationship keys of a body and write them with the row; each model on the path must allow it.",
+    meta=True,
+    method=True,
+    topic="Fields",
+)
+NESTED_DEPTH_MAX = Option(
+    "NESTED_DEPTH_MAX",
+    2,
+    integer(1),
+    "Levels of nested objects below the object of a body.",
+    meta=True,
+    topic="Fields",
+)
+NESTED_ROWS_MAX = Option(
+    "NESTED_ROWS_MAX",
+    1000,
+    integer(1),
+    "Most nested objects in one body, and most rows that one of its lists may replace.",
+    topic="Fields",
+)
+BASE_SCHEMA: Option[Any] = Option(
+    "BASE_SCHEMA",
+    None,
+    class_or_classes,
+    "Subclass of `AutoSchema` below which own schemas are looked for, and from which the generated ones are derived.",
+    meta=True,
+    topic="Fields",
+)
+SERIALIZATION_IGNORE_DETACHED = Option(
+    "SERIALIZATION_IGNORE_DETACHED",
+    True,
+    boolean,
+    "Let a schema give null or an empty list for a relation that can no longer be loaded, instead of failing.",
+    meta=True,
+    topic="Fields",
+)
+AUTO_VALIDATE = Option(
+    "AUTO_VALIDATE",
+    True,
+    boolean,
+    "Check string columns by `info['format']` or by words in their names, such as `email` or `url`.",
+    meta=True,
+    method=True,
+    topic="Fields",
+)
 DECIMAL_FORMAT = Option(
     "DECIMAL_FORMAT",
     "string",
@@ -284,12 +335,73 @@ PAGINATION_SIZE_MAX = Option(
     method=True,
     topic="Reading",
 )
+COUNT: Option[Any] = Option(
+    "COUNT",
+    "exact",
+    choice("exact", "capped", "estimated", "none"),
+    "How the rows of pages by number are counted when `count` is not sent.",
+    meta=True,
+    method=True,
+    topic="Reading",
+)
+COUNT_CAP = Option(
+    "COUNT_CAP",
+    1000,
+    integer(1),
+    "How far rows are counted when `count` is `capped`.",
+    meta=True,
+    method=True,
+    topic="Reading",
+)
+ALLOW_COUNT = Option(
+    "ALLOW_COUNT",
+    True,
+    boolean,
+    "Accept `count`, by which clients choose how rows are counted.",
+    meta=True,
+    method=True,
+    topic="Reading",
+)
+CURSOR_SECRET: Option[str | None] = Option(
+    "CURSOR_SECRET",
+    None,
+    text,
+    "Key that cursors are signed with, the application's `SECRET_KEY` by default.",
+    topic="Reading",
+    secret=True,
+)
 ALLOW_FILTERS = Option("ALLOW_FILTERS", True, boolean, "Accept filters.", meta=True, method=True, topic="Reading")
 ALLOW_ORDER_BY = Option("ALLOW_ORDER_BY", True, boolean, "Accept `order_by`.", meta=True, method=True, topic="Reading")
 ALLOW_SELECT_FIELDS = Option(
     "ALLOW_SELECT_FIELDS", True, boolean, "Accept `fields`.", meta=True, method=True, topic="Reading"
 )
 ALLOW_JOIN = Option("ALLOW_JOIN", True, boolean, "Accept `join`.", meta=True, method=True, topic="Reading")
+ALLOW_GROUPBY = Option(
+    "ALLOW_GROUPBY",
+    False,
+    boolean,
+    "Accept `groupby`, which gives groups of rows instead of rows.",
+    meta=True,
+    method=True,
+    topic="Reading",
+)
+ALLOW_AGGREGATION = Option(
+    "ALLOW_AGGREGATION",
+    False,
+    boolean,
+    "Accept aggregates, such as `budget__sum=1`.",
+    meta=True,
+    method=True,
+    topic="Reading",
+)
+GROUP_COLUMNS_MAX = Option(
+    "GROUP_COLUMNS_MAX",
+    20,
+    integer(1, 100),
+    "Most columns in `groupby` and aggregates together.",
+    meta=True,
+    topic="Reading",
+)
 FILTER_CONDITIONS_MAX = Option(
     "FILTER_CONDITIONS_MAX",
     50,
@@ -305,6 +417,34 @@ FILTER_VALUES_MAX = Option(
     "Most values in one `in` or `nin` list.",
     meta=True,
     topic="Reading",
+)
+FILTER_DEPTH_MAX = Option(
+    "FILTER_DEPTH_MAX",
+    3,
+    integer(0, 10),
+    "Most relations that the path of a filter or sort key may lead over; 0 allows joined ones only.",
+    meta=True,
+    topic="Reading",
+)
+SEARCH: Option[Any] = Option(
+    "SEARCH",
+    (),
+    names,
+    "Text columns that `search` looks into, such as `title` or `studio.name`; without them there is no `search`.",
+    meta=True,
+    config=False,
+    topic="Reading",
+)
+SEARCH_LANGUAGE = Option(
+    "SEARCH_LANGUAGE",
+    "simple",
+    text,
+    "Text search configuration of PostgreSQL that `search` uses.",
+    meta=True,
+    topic="Reading",
+)
+SEARCH_WORDS_MAX = Option(
+    "SEARCH_WORDS_MAX", 10, integer(1, 100), "Most words of one `search`.", meta=True, topic="Reading"
 )
 ORDER_KEYS_MAX = Option("ORDER_KEYS_MAX", 10, integer(1), "Most sort keys in one request.", meta=True, topic="Reading")
 UNKNOWN_PARAMETERS = Option(
@@ -325,6 +465,150 @@ ADDITIONAL_QUERY_PARAMS: Option[Any] = Option(
     topic="Reading",
 )
 
+SOFT_DELETE = Option(
+    "SOFT_DELETE", False, boolean, "Mark rows as deleted instead of removing them.", meta=True, topic="Deleting"
+)
+SOFT_DELETE_ATTRIBUTE: Option[str | None] = Option(
+    "SOFT_DELETE_ATTRIBUTE",
+    None,
+    text,
+    "Attribute that carries the mark of a soft delete.",
+    meta=True,
+    topic="Deleting",
+)
+SOFT_DELETE_VALUES: Option[Any] = Option(
+    "SOFT_DELETE_VALUES",
+    None,
+    anything,
+    "Tuple `(active, deleted)` of the values of the mark; a callable as the second makes the value anew each time.",
+    meta=True,
+    topic="Deleting",
+)
+ALLOW_INCLUDE_DELETED = Option(
+    "ALLOW_INCLUDE_DELETED",
+    True,
+    boolean,
+    "Accept `include_deleted`, which shows rows that are marked as deleted.",
+    meta=True,
+    method=True,
+    topic="Deleting",
+)
+ALLOW_CASCADE_DELETE = Option(
+    "ALLOW_CASCADE_DELETE",
+    False,
+    boolean,
+    "Accept `cascade_delete`, which removes dependent rows too.",
+    meta=True,
+    topic="Deleting",
+)
+ALLOW_DELETE_RELATED = Option(
+    "ALLOW_DELETE_RELATED",
+    True,
+    boolean,
+    "Let a cascade remove the rows of child models.",
+    meta=True,
+    meta_aliases=("delete_related",),
+    topic="Deleting",
+)
+ALLOW_DELETE_DEPENDENTS = Option(
+    "ALLOW_DELETE_DEPENDENTS",
+    True,
+    boolean,
+    "Let a cascade remove the association rows of many-to-many relationships.",
+    meta=True,
+    meta_aliases=("delete_dependents",),
+    topic="Deleting",
+)
+CASCADE_ROWS_MAX = Option(
+    "CASCADE_ROWS_MAX", 10_000, integer(1), "Most rows that one cascade may remove.", meta=True, topic="Deleting"
+)
+
+GLOBAL_PRE_DESERIALIZE_HOOK: Option[Any] = Option(
+    "GLOBAL_PRE_DESERIALIZE_HOOK",
+    None,
+    function,
+    "Called with every decoded body as `f(data)`; gives the body to use.",
+    topic="Hooks",
+)
+GLOBAL_SETUP_CALLBACK: Option[Any] = Option(
+    "GLOBAL_SETUP_CALLBACK",
+    None,
+    function,
+    "Called before every operation as `f(model=..., **kwargs)`; what it returns is merged over the arguments.",
+    method=True,
+    topic="Hooks",
+)
+SETUP_CALLBACK: Option[Any] = Option(
+    "SETUP_CALLBACK",
+    None,
+    function,
+    "Called after the global setup callback, in the same way.",
+    meta=True,
+    method=True,
+    topic="Hooks",
+)
+FILTER_CALLBACK: Option[Any] = Option(
+    "FILTER_CALLBACK",
+    None,
+    function,
+    "Called as `f(query, model, params)` for every lookup of a model; gives the query with further conditions.",
+    meta=True,
+    method=True,
+    topic="Hooks",
+)
+ADD_CALLBACK: Option[Any] = Option(
+    "ADD_CALLBACK", None, function, "Called as `f(obj, model)` before a row is added.", meta=True, topic="Hooks"
+)
+UPDATE_CALLBACK: Option[Any] = Option(
+    "UPDATE_CALLBACK",
+    None,
+    function,
+    "Called as `f(obj, model)` before a changed row is stored.",
+    meta=True,
+    topic="Hooks",
+)
+REMOVE_CALLBACK: Option[Any] = Option(
+    "REMOVE_CALLBACK", None, function, "Called as `f(obj, model)` before a row is deleted.", meta=True, topic="Hooks"
+)
+RETURN_CALLBACK: Option[Any] = Option(
+    "RETURN_CALLBACK",
+    None,
+    function,
+    'Called as `f(model=..., output=..., **kwargs)` after an operation; gives `{"output": new_output}`.',
+    meta=True,
+    method=True,
+    topic="Hooks",
+)
+DUMP_CALLBACK: Option[Any] = Option(
+    "DUMP_CALLBACK",
+    None,
+    function,
+    "Called as `f(data, **kwargs)` with every record of an answer; gives the record to send.",
+    meta=True,
+    method=True,
+    topic="Hooks",
+)
+FINAL_CALLBACK: Option[Any] = Option(
+    "FINAL_CALLBACK", None, function, "Called as `f(envelope)` last of all; gives the envelope to send.", topic="Hooks"
+)
+ERROR_CALLBACK: Option[Any] = Option(
+    "ERROR_CALLBACK",
+    None,
+    function,
+    "Called as `f(error, status_code, value)` once for every answer that is an error.",
+    topic="Hooks",
+)
+PLUGINS: Option[Any] = Option(
+    "PLUGINS", (), anything, "Plugins: subclasses of `PluginBase`, instances or factories, in order.", topic="Hooks"
+)
+PLUGINS_IGNORE_ERRORS = Option(
+    "PLUGINS_IGNORE_ERRORS",
+    False,
+    boolean,
+    "Leave out plugins that cannot be made, with a warning, instead of stopping the start.",
+    topic="Hooks",
+)
+
 BODY_SIZE_MAX_BYTES = Option(
     "BODY_SIZE_MAX_BYTES",
     1_048_576,
@@ -333,11 +617,87 @@ BODY_SIZE_MAX_BYTES = Option(
     topic="Request bodies",
 )
 BODY_DEPTH_MAX = Option(
-    "BODY_DEPTH_MAX", 64, integer(1, 200), "Deepest accepted nesting of a JSON body.", topic="Request bodies"
+    "BODY_DEPTH_MAX", 64, integer(1, 200), "Deepest accepted nesting of a body.", topic="Request bodies"
+)
+
+ALLOW_BULK = Option(
+    "ALLOW_BULK",
+    False,
+    boolean,
+    "Create, change and delete many rows by one request: lists in bodies, and PATCH and DELETE with a filter.",
+    meta=True,
+    method=True,
+    topic="Many rows at once",
+)
+BULK_ROWS_MAX = Option(
+    "BULK_ROWS_MAX",
+    1000,
+    integer(1, 30_000),
+    "Most rows that one request may write.",
+    meta=True,
+    method=True,
+    topic="Many rows at once",
+)
+
+IDEMPOTENCY = Option(
+    "IDEMPOTENCY",
+    False,
+    boolean,
+    "Do a POST or PATCH with an `Idempotency-Key` once, however often it is sent.",
+    meta=True,
+    method=True,
+    topic="Safe repetition",
+)
+IDEMPOTENCY_TTL_SECONDS = Option(
+    "IDEMPOTENCY_TTL_SECONDS",
+    86_400,
+    integer(1),
+    "Seconds for which the answer to an `Idempotency-Key` is kept.",
+    meta=True,
+    topic="Safe repetition",
+)
+ETAGS = Option(
+    "ETAGS",
+    False,
+    boolean,
+    "Send an `ETag` with every row and list; always on where `API_REQUIRE_IF_MATCH` is.",
+    meta=True,
+    topic="Safe repetition",
+)
+REQUIRE_IF_MATCH = Option(
+    "REQUIRE_IF_MATCH",
+    False,
+    boolean,
+    "Refuse to change or delete a row without `If-Match`, with 428.",
+    meta=True,
+    method=True,
+    topic="Safe repetition",
 )
 
 CREATED_STATUS = Option(
     "CREATED_STATUS", 201, choice(200, 201), "Status of an answer that created a row.", topic="Answers"
+)
+COOKIE_DEFAULTS: Option[Any] = Option(
+    "COOKIE_DEFAULTS",
+    {},
+    mapping,
+    "Attributes of cookies, by the names of `Response.set_cookie`, for `cookie_settings`.",
+    topic="Answers",
+)
+ALLOW_XML = Option("ALLOW_XML", True, boolean, "Give and take XML besides JSON.", topic="Answers")
+XML_AS_TEXT = Option(
+    "XML_AS_TEXT", False, boolean, "Give XML as `text/xml` instead of `application/xml`.", topic="Answers"
+)
+ALLOW_EXPORT = Option(
+    "ALLOW_EXPORT",
+    False,
+    boolean,
+    "Give all rows of a collection at once to clients that accept `text/csv` or `application/x-ndjson`.",
+    meta=True,
+    topic="Answers",
+)
+EXPORT_ROWS_MAX = Option(
+    "EXPORT_ROWS_MAX", 1_000_000, integer(1), "Most rows of one export.", meta=True, topic="Answers"
 )
 ERROR_FORMAT = Option(
     "ERROR_FORMAT",
@@ -373,7 +733,11 @@ JSON_LOGS = Option(
 )
 LOG_REQUESTS = Option("LOG_REQUESTS", True, boolean, "Write one line per request.", topic="Logs and request ids")
 LOG_EXCLUDE: Option[Any] = Option(
-    "LOG_EXCLUDE", (), names, "Paths that get no request line.", topic="Logs and request ids"
+    "LOG_EXCLUDE",
+    (),
+    names,
+    "Paths that get no request line; by default those of the health checks and metrics.",
+    topic="Logs and request ids",
 )
 LOG_SLOW_MS: Option[int | None] = Option(
     "LOG_SLOW_MS",
@@ -381,6 +745,88 @@ LOG_SLOW_MS: Option[int | None] = Option(
     integer(0),
     "Milliseconds from which a request line is a warning.",
     topic="Logs and request ids",
+)
+LOG_SAMPLE_RATE = Option(
+    "LOG_SAMPLE_RATE",
+    1.0,
+    share,
+    "Share of the requests that get a line; slow ones and those answered with 5xx always do.",
+    topic="Logs and request ids",
+)
+LOG_STATEMENTS = Option(
+    "LOG_STATEMENTS",
+    False,
+    boolean,
+    "Add `sql_count` and `sql_ms` to request lines.",
+    topic="Logs and request ids",
+)
+LOG_QUERY = Option(
+    "LOG_QUERY",
+    False,
+    boolean,
+    "Add the query to request lines, without the values that `API_LOG_REDACT` names.",
+    topic="Logs and request ids",
+)
+LOG_REDACT: Option[Any] = Option(
+    "LOG_REDACT",
+    ("*password*", "*passwd*", "*secret*", "*token*", "*api_key*", "*apikey*", "*_hash", "code", "key", "signature"),
+    names,
+    "Name patterns of query parameters whose values are never logged.",
+    topic="Logs and request ids",
+)
+VERBOSITY_LEVEL = Option(
+    "VERBOSITY_LEVEL",
+    0,
+    integer(0),
+    "Highest level of `flarchitect.logging.logger` that is written; request lines do not depend on it.",
+    topic="Logs and request ids",
+)
+
+EXPOSE_HEALTH = Option(
+    "EXPOSE_HEALTH",
+    False,
+    boolean,
+    "Answer whether the process lives and whether its databases do.",
+    topic="Operations",
+)
+HEALTH_PATH = Option(
+    "HEALTH_PATH", "/healthz", url_path, "Path that answers 200 while the process lives.", topic="Operations"
+)
+READY_PATH = Option(
+    "READY_PATH",
+    "/readyz",
+    url_path,
+    "Path that answers 200 when every database answers, else 503.",
+    topic="Operations",
+)
+READY_TIMEOUT_MS = Option(
+    "READY_TIMEOUT_MS",
+    2000,
+    integer(1),
+    "Milliseconds that the databases have for the readiness check, all together.",
+    topic="Operations",
+)
+EXPOSE_METRICS = Option(
+    "EXPOSE_METRICS",
+    False,
+    boolean,
+    "Serve metrics for Prometheus; needs the extra `metrics` of flarchitect-core.",
+    topic="Operations",
+)
+METRICS_PATH = Option("METRICS_PATH", "/metrics", url_path, "Path of the metrics.", topic="Operations")
+SERVER_TIMING: Option[bool | None] = Option(
+    "SERVER_TIMING",
+    None,
+    boolean,
+    "Send `Server-Timing` with the time and number of SQL statements; unset, in debug mode only.",
+    topic="Operations",
+)
+STATEMENT_REPEATS_MAX = Option(
+    "STATEMENT_REPEATS_MAX",
+    5,
+    integer(1),
+    "In debug mode, how often one request may run the same SELECT before a warning names it.",
+    topic="Operations",
 )
 
 CASCADE_ROWS_MAX = Option(

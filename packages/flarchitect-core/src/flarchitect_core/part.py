@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
+    import click
+
+    from flarchitect_core.findings import Finding
     from flarchitect_core.settings import Option
     from flarchitect_core.state import ApplicationState
+    from flarchitect_core.views.managed import ManagedView
 
-__all__ = ["Part"]
+__all__ = ["Guard", "Part"]
+
+Guard = Callable[[], None]
+"""Looks at the current request before a view runs, and raises what refuses it."""
 
 
 class Part:
@@ -36,3 +43,19 @@ class Part:
 
     def register(self, state: ApplicationState) -> None:
         """Add routes and hooks to `state.app`; problems may still be reported."""
+
+    def guard(self, state: ApplicationState, view: ManagedView) -> Guard | None:
+        """Give what runs before each request to a hand-written view, `None` when nothing does.
+
+        Raises:
+            ConfigurationError: What was said about the view cannot be done.
+        """
+        return None
+
+    def commands(self) -> Iterable[click.Command]:
+        """Give further commands of `flask flarchitect`."""
+        return ()
+
+    def diagnose(self, state: ApplicationState) -> Iterable[Finding]:
+        """Look for what is unsafe or slow, for `flask flarchitect doctor`; change nothing."""
+        return ()

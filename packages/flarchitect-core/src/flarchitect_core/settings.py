@@ -10,7 +10,10 @@ from flarchitect_core.startup import StartupReport
 from flarchitect_core.suggestions import nearest
 
 __all__ = ["HTTP_METHODS", "Expectation", "Option", "Origin", "Settings", "boolean", "choice", "function", "integer"]
-__all__ += ["anything", "class_or_classes", "mapping", "names", "text"]
+__all__ += ["anything", "class_or_classes", "mapping", "names", "share", "text", "url_path"]
+
+# A key that is no option stops the start only when it is all but the name of one: it may be the application's own.
+_TYPO_SIMILARITY = 0.8
 
 T = TypeVar("T")
 Origin = Literal["model", "keyword", "config", "default"]
@@ -42,6 +45,16 @@ class_or_classes = Expectation(
     lambda value: (
         isinstance(value, type) or (isinstance(value, (list, tuple)) and all(isinstance(item, type) for item in value))
     ),
+)
+
+
+share = Expectation(
+    "a number from 0 to 1",
+    lambda value: isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value <= 1,
+)
+url_path = Expectation(
+    "a URL path such as '/healthz', without variables",
+    lambda value: isinstance(value, str) and len(value) > 1 and value[0] == "/" and not set("<>?# ") & set(value),
 )
 
 
@@ -80,6 +93,7 @@ class Option(Generic[T]):
         meta_aliases: Further spellings in `Meta`.
         owner: Distribution that reads it.
         topic: Heading of the reference under which it stands.
+        secret: Whether the value is never shown, as by `flask flarchitect config`.
     """
 
     name: str
@@ -93,6 +107,7 @@ class Option(Generic[T]):
     meta_aliases: tuple[str, ...] = ()
     owner: str = "flarchitect-core"
     topic: str = ""
+    secret: bool = False
 
     @property
     def key(self) -> str:
@@ -255,7 +270,7 @@ class Settings:
             return
         # Without the prefix, which would make all keys look alike.
         forms = {name.removeprefix("API_"): name for name in known}
-        near = nearest(key.removeprefix("API_"), forms, limit=1)
+        near = nearest(key.removeprefix("API_"), forms, limit=1, similarity=_TYPO_SIMILARITY)
         strict = self._config.get("API_CONFIG_STRICT", False)
         hint = f" Did you mean {forms[near[0]]}?" if near else ""
         (report.problem if near or strict else report.notice)(f"{key} is not an option.{hint}")
@@ -268,7 +283,7 @@ class Settings:
                 if not _fits(report, where, option, _plain(model.Meta, name)):  # type: ignore[attr-defined]
                     self._refused.add((model, name))
                 continue
-            near = nearest(name, known, limit=1)
+            near = nearest(name, known, limit=1, similarity=_TYPO_SIMILARITY)
             strict = self._config.get("API_CONFIG_STRICT", False)
             hint = f' Did you mean "{near[0]}"?' if near else ""
             (report.problem if near or strict else report.notice)(f"{where} is not an option.{hint}")

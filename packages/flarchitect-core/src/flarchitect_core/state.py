@@ -8,14 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Flask, current_app
 
+from flarchitect_core.plugins import PluginManager
+from flarchitect_core.query.cursor import Cursors
+
 if TYPE_CHECKING:
     from flarchitect_core.architect import Architect
     from flarchitect_core.database import Database
+    from flarchitect_core.events import Listener
+    from flarchitect_core.http.logs import AppLog
     from flarchitect_core.http.responses import Envelope
     from flarchitect_core.model.registry import Registry
+    from flarchitect_core.operations.hooks import Hooks
+    from flarchitect_core.operations.nested import NestedWrites
+    from flarchitect_core.operations.service import ResourceService
     from flarchitect_core.part import Part
     from flarchitect_core.settings import Settings
     from flarchitect_core.startup import StartupReport
+    from flarchitect_core.views.managed import ManagedView
 
 __all__ = ["STATE_KEY", "ApplicationState", "state_of"]
 
@@ -30,6 +39,17 @@ class ApplicationState:
         registry: Published resources; empty until models are read.
         owned_paths: Path prefixes, without trailing slash, whose errors are given in the envelope.
         is_registered: Whether the parts have registered their routes.
+        log: Where its records go; absent until it is bound.
+        is_debug_configured: Whether debug mode was on when it was bound; the `flask` command sets it by other rules.
+        cache: The response cache, when one is configured and its part has registered its routes.
+        limiter: What counts requests, when a rate limit is configured.
+        plugins: The plugins of `API_PLUGINS`.
+        hooks: Callbacks of each published model.
+        nested: How bodies with nested objects are written, when a model allows them.
+        services: Operations of each published model; there once routes are registered.
+        listeners: Told about every change after its commit.
+        cursors: Writes and reads the cursors of pages.
+        views: Hand-written views, each as it is bound to the application.
     """
 
     app: Flask
@@ -42,6 +62,20 @@ class ApplicationState:
     registry: Registry
     owned_paths: list[str] = field(default_factory=list)
     is_registered: bool = False
+    log: AppLog | None = None
+    is_debug_configured: bool = False
+    cache: Any = None
+    limiter: Any = None
+    plugins: PluginManager = field(default_factory=PluginManager)
+    hooks: dict[type, Hooks] = field(default_factory=dict)
+    nested: NestedWrites | None = None
+    services: dict[type, ResourceService] = field(default_factory=dict)
+    listeners: list[Listener] = field(default_factory=list)
+    cursors: Cursors = field(init=False)
+    views: dict[ManagedView, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.cursors = Cursors(self.app, self.settings)
 
     def owns(self, path: str) -> bool:
         """Say whether a URL path lies below the API, by whole segments: `/apidocs` is not below `/api`."""

@@ -12,7 +12,7 @@ _MAX_LENGTH = 80
 _MIN_SIMILARITY = 0.6
 
 
-def nearest(name: str, candidates: Iterable[str], *, limit: int = 3) -> list[str]:
+def nearest(name: str, candidates: Iterable[str], *, limit: int = 3, similarity: float = _MIN_SIMILARITY) -> list[str]:
     """List the candidates that look like a name, best first, at most `limit`; upper and lower case do not matter.
 
     Returns:
@@ -23,5 +23,5 @@ def nearest(name: str, candidates: Iterable[str], *, limit: int = 3) -> list[str
     spellings: dict[str, list[str]] = {}
     for candidate in dict.fromkeys(candidates):
         spellings.setdefault(candidate.casefold(), []).append(candidate)
-    close = get_close_matches(name.casefold(), spellings, n=limit, cutoff=_MIN_SIMILARITY)
+    close = get_close_matches(name.casefold(), spellings, n=limit, cutoff=similarity)
     return [candidate for folded in close for candidate in sorted(spellings[folded])][:limit]

@@ -1,4 +1,4 @@
-"""Reading a JSON body: bounded, strict, and without a reading that two parsers could disagree about."""
+"""Reading a JSON or XML body: bounded, strict, and without a reading that two parsers could disagree about."""
 
 from __future__ import annotations
 
@@ -11,11 +11,14 @@ from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from flarchitect_core import options
 from flarchitect_core.errors import ApiError, BadRequestError
+from flarchitect_core.http.negotiation import JSON, XML
+from flarchitect_core.http.xml import parse_xml
 from flarchitect_core.settings import Settings
 
-__all__ = ["parse_json", "read_object"]
+__all__ = ["MERGE_PATCH", "body_types", "parse_json", "read_body", "read_object"]
 
-JSON_TYPES = frozenset({"application/json", "application/merge-patch+json"})
+MERGE_PATCH = "application/merge-patch+json"
+JSON_TYPES = frozenset({"application/json", MERGE_PATCH})
 
 
 class _ExactFloat(float):
@@ -28,12 +31,12 @@ class _ExactFloat(float):
 
 
 def read_object(request: Request, settings: Settings) -> dict[str, Any]:
-    """Read the body of a request as a JSON object.
+    """Read the body of a request as an object: from JSON, or from XML where that is allowed.
 
     Raises:
-        ApiError: 413 when it is too large, 415 when it is not sent as JSON, 400 when it is no JSON object.
+        ApiError: 413 when it is too large, 415 when it is sent as something else, 400 when it is no object.
     """
-    value = parse_json(_raw(request, settings), settings.get(options.BODY_DEPTH_MAX))
+    value = _read(request, settings)
     if not isinstance(value, dict):
         raise BadRequestError(
             f'The body must be a JSON object, such as {{"name": "value"}}; it is {_kind(value)}.',
@@ -42,15 +45,35 @@ def read_object(request: Request, settings: Settings) -> dict[str, Any]:
     return value
 
 
-def _raw(request: Request, settings: Settings) -> bytes:
-    if request.mimetype not in JSON_TYPES:
-        sent = f"it is {request.mimetype}" if request.mimetype else "none was sent"
-        raise ApiError(
-            f"The body must have the content type application/json; {sent}.",
-            status=415,
-            reason="unsupported_content_type",
-            headers={"Accept": "application/json"},
+def read_body(request: Request, settings: Settings) -> dict[str, Any] | list[Any]:
+    """Read the body of a request as an object, or as a list of what should be objects.
+
+    Raises:
+        ApiError: As `read_object`.
+    """
+    value = _read(request, settings)
+    if not isinstance(value, (dict, list)):
+        raise BadRequestError(
+            f"The body must be a JSON object, or a list of objects; it is {_kind(value)}.", reason="not_an_object"
         )
+    return value
+
+
+def _read(request: Request, settings: Settings) -> Any:
+    depth_max = settings.get(options.BODY_DEPTH_MAX)
+    raw = _raw(request, settings)
+    if request.mimetype in XML.mimetypes:
+        return parse_xml(raw, depth_max)
+    return parse_json(raw, depth_max)
+
+
+def body_types(settings: Settings) -> list[str]:
+    """List the media types that a PATCH takes."""
+    return ["application/json", MERGE_PATCH, *([XML.mimetype] if settings.get(options.ALLOW_XML) else [])]
+
+
+def _raw(request: Request, settings: Settings) -> bytes:
+    _require_type(request, settings)
     most = request.max_content_length
     if most is None:
         most = settings.get(options.BODY_SIZE_MAX_BYTES)
@@ -65,6 +88,20 @@ def _raw(request: Request, settings: Settings) -> bytes:
     except RequestEntityTooLarge as error:
         raise ApiError(f"The body is larger than {most} bytes.", status=413, reason="body_too_large") from error
     return raw
+
+
+def _require_type(request: Request, settings: Settings) -> None:
+    sent = request.mimetype
+    takes_xml = settings.get(options.ALLOW_XML)
+    if sent in JSON_TYPES or (takes_xml and sent in XML.mimetypes):
+        return
+    taken = [JSON.mimetype, XML.mimetype] if takes_xml else [JSON.mimetype]
+    raise ApiError(
+        f"The body must have the content type {' or '.join(taken)}; {f'it is {sent}' if sent else 'none was sent'}.",
+        status=415,
+        reason="unsupported_content_type",
+        headers={"Accept": ", ".join(taken)},
+    )
 
 
 def parse_json(raw: bytes, depth_max: int) -> Any:

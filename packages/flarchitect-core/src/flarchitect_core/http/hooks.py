@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, got_request_exception, request
@@ -12,19 +14,22 @@ from flarchitect_core import options
 from flarchitect_core.errors import ApiError, FlarchitectError, error_code, phrase_of
 from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.http.logs import AppLog, configure, one_line
+from flarchitect_core.http.observation import Observer
+from flarchitect_core.http.operational_routes import exposed_paths, register_operational_routes
 from flarchitect_core.http.request_id import identify
 from flarchitect_core.http.request_scope import (
-    RequestScope,
     begin_request,
     current_request,
     end_request,
     end_requests_of,
 )
+from flarchitect_core.model.naming import convert_case
 from flarchitect_core.resolution import forget_request_lookups
 from flarchitect_core.state import ApplicationState, state_of
 from flarchitect_core.suggestions import nearest
 
-__all__ = ["guard_blueprint", "handle_http_exception", "install_hooks", "render_error"]
+__all__ = ["answer_failure", "guard_blueprint", "handle_exception", "handle_http_exception", "install_hooks"]
+__all__ += ["print_exception", "render_error"]
 
 
 def install_hooks(state: ApplicationState) -> None:
@@ -34,28 +39,24 @@ def install_hooks(state: ApplicationState) -> None:
     when the application refuses the request before a view runs.
     """
     app, settings = state.app, state.settings
-    names = settings.get(options.LOG_EXCLUDE)
-    log = configure(
-        app.import_name,
-        json_logs=settings.get(options.JSON_LOGS),
-        requests=settings.get(options.LOG_REQUESTS),
-        exclude=[names] if isinstance(names, str) else names,
-        slow_ms=settings.get(options.LOG_SLOW_MS),
-    )
+    log = state.log = _log_of(state)
+    observer = Observer(state, log)
     header = settings.get(options.REQUEST_ID_HEADER)
 
     def begin() -> None:
-        begin_request(identify(request.headers, header), g._get_current_object())  # noqa: SLF001
+        scope = begin_request(identify(request.headers, header), g._get_current_object())  # noqa: SLF001
         # Requests that a test client makes within one application context share its `g`.
         forget_request_lookups()
+        observer.begin(scope)
+        state.plugins.request_started(request)
         _refuse_unknown_path(state)
 
     def finish(response: Response) -> Response:
+        response = state.plugins.request_finished(request, response)
         scope = current_request()
         if scope is not None:
             response.headers[header] = scope.identity.request_id
-            if log.has_lines:
-                _log(log, response, scope)
+            observer.finish(scope, response)
         return response
 
     def end(error: BaseException | None) -> None:
@@ -70,6 +71,7 @@ def install_hooks(state: ApplicationState) -> None:
     app.after_request_funcs.setdefault(None, []).insert(0, finish)
     app.teardown_request_funcs.setdefault(None, []).insert(0, end)
     app.teardown_appcontext(end_late)
+    register_operational_routes(state, observer.routes())
     app.register_error_handler(ApiError, lambda error: render_error(state, error))
     _handle_http_exceptions(state)
     _log_failures(state, log)
@@ -79,15 +81,57 @@ def guard_blueprint(blueprint: Blueprint, state: ApplicationState) -> None:
     """Answer every error in the views of a blueprint ourselves, also where the application has a handler for it."""
 
     def handle(error: Exception) -> Any:
-        if isinstance(error, ApiError):
-            return render_error(state, error)
-        if isinstance(error, HTTPException):
-            return error if _is_answer(error) else render_error(state, _as_api_error(state, error))
-        # Raised again, the error reaches Flask's own way for what nobody foresaw: signal, log, then a 500.
-        raise error
+        return _answer(state, error)
 
     blueprint.register_error_handler(Exception, handle)
     blueprint.register_error_handler(InternalServerError, handle)
+
+
+def answer_failure(state: ApplicationState, error: Exception) -> Any:
+    """Answer an error of one view as those of a guarded blueprint are answered; call it where the error was caught.
+
+    Raises:
+        Exception: The error itself, where nobody foresaw it and Flask lets such errors through, as in tests.
+    """
+    try:
+        return _answer(state, error)
+    except Exception:
+        app = state.app
+        lets_through = app.config["PROPAGATE_EXCEPTIONS"]
+        if app.testing or app.debug if lets_through is None else lets_through:
+            raise
+        got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=error)
+        app.log_exception(sys.exc_info())
+        return _answer(state, InternalServerError(original_exception=error))
+
+
+def _answer(state: ApplicationState, error: Exception) -> Any:
+    if isinstance(error, HTTPException):
+        if _is_answer(error):
+            return error
+        error = _as_api_error(state, error)
+    if isinstance(error, ApiError):
+        response = render_error(state, error)
+        _call_back(state, error)
+        return response
+    # Raised again, the error reaches Flask's own way for what nobody foresaw: signal, log, then a 500.
+    raise error
+
+
+def _call_back(state: ApplicationState, error: ApiError) -> None:
+    """Tell the error callback of an answer that is an error; its own failure must not replace the answer."""
+    callback = state.settings.get(options.ERROR_CALLBACK)
+    if callback is not None:
+        try:
+            value = None if error.reason == "unexpected_error" else _as_before(error)
+            callback(error.error, error.status, value)
+        except Exception:
+            state.app.logger.exception("The callback of API_ERROR_CALLBACK failed.")
+
+
+def _as_before(error: ApiError) -> dict[str, Any]:
+    """Describe an error to the callback as it always was: phrase and detail (rest 7.2)."""
+    return {"error": phrase_of(error.status), "reason": error.message if error.fields is None else error.fields}
 
 
 def _log_failures(state: ApplicationState, log: AppLog) -> None:
@@ -124,22 +168,24 @@ def _without_text(exception: BaseException, what: str) -> BaseException:
     return FlarchitectError(what).with_traceback(exception.__traceback__)
 
 
-def _log(log: AppLog, response: Response, scope: RequestScope) -> None:
-    log.log_request(
-        method=request.method,
-        path=request.path,
-        status=response.status_code,
-        duration_ms=scope.elapsed_ms(),
-        route=request.url_rule.rule if request.url_rule is not None else None,
-        identity=scope.identity,
-        remote_addr=request.remote_addr,
+def _log_of(state: ApplicationState) -> AppLog:
+    get = state.settings.get
+    exclude = get(options.LOG_EXCLUDE) or list(exposed_paths(state))
+    redact = get(options.LOG_REDACT)
+    return configure(
+        state.app.import_name,
+        json_logs=get(options.JSON_LOGS),
+        requests=get(options.LOG_REQUESTS),
+        exclude=[exclude] if isinstance(exclude, str) else exclude,
+        slow_ms=get(options.LOG_SLOW_MS),
+        sample_rate=get(options.LOG_SAMPLE_RATE),
+        redact=([redact] if isinstance(redact, str) else redact) if get(options.LOG_QUERY) else None,
     )
 
 
 def render_error(state: ApplicationState, error: ApiError) -> Response:
     """Answer the current request with an error (decisions 8)."""
-    as_problem = _asks_for_problem() or state.settings.get(options.ERROR_FORMAT) == "problem"
-    return state.envelope.error_response(error, as_problem=as_problem, instance=request.path)
+    return state.envelope.error_response(error, instance=request.path)
 
 
 def _asks_for_problem() -> bool:
@@ -181,6 +227,33 @@ def handle_http_exception(error: HTTPException) -> Any:
     if state.owns(request.path) or _prefers_json():
         return render_error(state, _as_api_error(state, error))
     return error
+
+
+def handle_exception(error: Any, status_code: int, error_name: str | None = None, print_exc: bool = True) -> Response:
+    """Answer with an error that code of the application has caught.
+
+    Args:
+        error: What went wrong: an exception, a sentence, or field name to messages. The text of an exception is told
+            when its class is made for that, and logged otherwise.
+        status_code: 400 to 599.
+        error_name: Specific reason for programs, written in snake_case; by default the code of the status.
+        print_exc: Whether an exception is logged with its traceback, when the status is of a failure of ours.
+    """
+    state = state_of()
+    if print_exc and status_code >= 500 and isinstance(error, BaseException):
+        print_exception(error)
+    told = error
+    if isinstance(error, BaseException):
+        is_for_clients = isinstance(error, (HTTPException, ApiError))
+        told = getattr(error, "description", None) or str(error) if is_for_clients else phrase_of(status_code)
+    reason = None if error_name is None else convert_case(error_name, "snake")
+    failure = CustomHTTPException(status_code, told if isinstance(told, Mapping) else str(told), code_name=reason)
+    return render_error(state, failure.as_api_error())
+
+
+def print_exception(error: BaseException) -> None:
+    """Log an exception with its traceback."""
+    state_of().app.logger.error("%s: %s", type(error).__name__, one_line(str(error)[:2048]), exc_info=error)
 
 
 def _is_answer(error: HTTPException) -> bool:

@@ -15,9 +15,13 @@ where a host application configures all of them; the root logger is never touche
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import itertools
 import json
 import logging
+import os
+import random
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, TextIO, cast
@@ -26,8 +30,10 @@ from flask import has_request_context, request
 from flask.logging import wsgi_errors_stream
 
 from flarchitect_core.http.request_id import RequestIdentity, current_identity
+from flarchitect_core.markup import color_text_with_multiple_patterns, without_marks
+from flarchitect_core.redaction import redact_query
 
-__all__ = ["AppLog", "JsonFormatter", "TextFormatter", "configure", "one_line"]
+__all__ = ["AppLog", "JsonFormatter", "TextFormatter", "configure", "is_terminal", "one_line"]
 
 _NAMESPACE = "flarchitect"
 _MAX_VALUE_CHARACTERS = 2048
@@ -36,6 +42,7 @@ _MAX_VALUE_CHARACTERS = 2048
 _FIELDS = (
     "method",
     "path",
+    "query",
     "route",
     "status",
     "request_id",
@@ -47,6 +54,7 @@ _FIELDS = (
     "sql_ms",
     "user_pk",
     "remote_addr",
+    "user_agent",
     "slow",
 )
 
@@ -70,9 +78,9 @@ class JsonFormatter(logging.Formatter):
     """Writes a record as one JSON object on one line of ASCII.
 
     Members, in this order: `event` (`log`, `debug` or `error`), `lvl` (verbosity, 1 unless given), `message`, then what
-    is known of `method`, `path`, `route`, `status`, `request_id`, `trace_id`, `span_id`, `duration_ms`, `latency_ms`,
-    `sql_count`, `sql_ms`, `user_pk`, `remote_addr` and `slow`, then `timestamp` (UTC), `level`, `logger`, and
-    `exception` (the traceback).
+    is known of `method`, `path`, `query`, `route`, `status`, `request_id`, `trace_id`, `span_id`, `duration_ms`,
+    `latency_ms`, `sql_count`, `sql_ms`, `user_pk`, `remote_addr`, `user_agent` (a hash) and `slow`, then `timestamp`
+    (UTC), `level`, `logger`, and `exception` (the traceback).
     """
 
     # The standard encoder rather than orjson: only pure ASCII is one line to every reader, and orjson refuses the lone
@@ -100,18 +108,32 @@ class TextFormatter(logging.Formatter):
     """Writes a record as one line for people; the lines of a traceback follow, each marked with a bar.
 
     The bar keeps a text within an exception from passing for a record of its own.
+
+    Args:
+        is_coloured: Whether the marks of `flarchitect.logging.logger` become colours.
     """
+
+    def __init__(self, *, is_coloured: bool = False) -> None:
+        super().__init__()
+        self._is_coloured = is_coloured
 
     def format(self, record: logging.LogRecord) -> str:
         """Write the record."""
         context = _context(record)
-        parts = [_timestamp(record), f"{record.levelname:<7}", one_line(record.getMessage())]
+        parts = [_timestamp(record), f"{record.levelname:<7}", self._message(record)]
         if "duration_ms" in context:
             parts.append(f"in {context['duration_ms']} ms")
         if "request_id" in context:
             parts.append(f"[{one_line(str(context['request_id']))}]")
         traceback = _traceback(self, record)
         return "\n".join([" ".join(parts), *(f"  | {one_line(line)}" for line in traceback.split("\n") if line)])
+
+    def _message(self, record: logging.LogRecord) -> str:
+        marked: str | None = getattr(record, "markup", None)
+        if marked is None:
+            return one_line(record.getMessage())
+        # Escaped first, so that the only colours are ours.
+        return (color_text_with_multiple_patterns if self._is_coloured else without_marks)(one_line(marked))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,12 +145,16 @@ class AppLog:
         requests: Whether requests get a line (`API_LOG_REQUESTS`).
         exclude: Paths without a line, each with everything below it (`API_LOG_EXCLUDE`).
         slow_ms: From how many milliseconds a line is a warning (`API_LOG_SLOW_MS`).
+        sample_rate: Share of the requests that get a line, 0 to 1 (`API_LOG_SAMPLE_RATE`).
+        redact: Name patterns of query parameters whose values are hidden (`API_LOG_REDACT`); `None` logs no query.
     """
 
     logger: logging.Logger
     requests: bool = True
     exclude: tuple[str, ...] = ()
     slow_ms: float | None = None
+    sample_rate: float = 1.0
+    redact: tuple[str, ...] | None = None
 
     @property
     def has_lines(self) -> bool:
@@ -145,13 +171,16 @@ class AppLog:
         route: str | None = None,
         identity: RequestIdentity | None = None,
         remote_addr: str | None = None,
+        user_agent: str | None = None,
+        query: bytes = b"",
         user_pk: object = None,
         sql_count: int | None = None,
         sql_ms: float | None = None,
     ) -> None:
         """Write the line of one finished request, at INFO; a slow one at WARNING, also when lines are off.
 
-        What is `None` is left out of the line.
+        What is `None` is left out of the line. Of several requests those are written that the sample takes, and every
+        slow one and every answer of 500 and above.
 
         Args:
             method: HTTP method.
@@ -169,6 +198,9 @@ class AppLog:
         level = logging.WARNING if slow else logging.INFO
         if not (self.requests or slow) or self._is_excluded(path) or not self.logger.isEnabledFor(level):
             return
+        # By chance and not by the request id, which a client may choose.
+        if self.sample_rate < 1 and not slow and status < 500 and random.random() >= self.sample_rate:  # noqa: S311
+            return
         identity = identity or current_identity()
         # Escaped here and not in our formatters only, because formatters of the host see these values too.
         shown = one_line(path[:_MAX_VALUE_CHARACTERS])
@@ -176,6 +208,7 @@ class AppLog:
         context: dict[str, Any] = {
             "method": method,
             "path": shown,
+            "query": self._redacted(query),
             "route": route,
             "status": status,
             "duration_ms": round(duration_ms, 3),
@@ -184,6 +217,7 @@ class AppLog:
             "sql_ms": sql_ms,
             "user_pk": user_pk,
             "remote_addr": one_line(remote_addr) if remote_addr is not None else None,
+            "user_agent": None if user_agent is None else _fingerprint(user_agent),
             "slow": slow or None,
         }
         if identity is not None:
@@ -194,6 +228,11 @@ class AppLog:
             self.logger.name, level, __file__, 0, message, (method, shown, status), None, "log_request", context
         )
         self.logger.handle(record)
+
+    def _redacted(self, query: bytes) -> str | None:
+        if self.redact is None or not query:
+            return None
+        return one_line(redact_query(query.decode("latin-1"), self.redact)[:_MAX_VALUE_CHARACTERS])
 
     def _is_excluded(self, path: str) -> bool:
         return any(path == entry or path.startswith(f"{entry}/") for entry in self.exclude)
@@ -206,6 +245,8 @@ def configure(
     requests: bool = True,
     exclude: Iterable[str] = (),
     slow_ms: float | None = None,
+    sample_rate: float = 1.0,
+    redact: Iterable[str] | None = None,
     stream: TextIO | None = None,
 ) -> AppLog:
     """Make the log of one application; called once for each.
@@ -216,6 +257,8 @@ def configure(
         requests: Write a line for each request (`API_LOG_REQUESTS`).
         exclude: Paths without a line, such as `/healthz`; what lies below them has none either (`API_LOG_EXCLUDE`).
         slow_ms: From how many milliseconds a line is a warning, `None` for never (`API_LOG_SLOW_MS`).
+        sample_rate: Share of the requests that get a line (`API_LOG_SAMPLE_RATE`).
+        redact: Name patterns of query parameters whose values are hidden (`API_LOG_REDACT`); `None` logs no query.
         stream: Where our handler writes; the error stream of the server when absent.
     """
     namespace = logging.getLogger(_NAMESPACE)
@@ -228,11 +271,17 @@ def configure(
         handler.setFormatter(JsonFormatter())
         logger.propagate = False
     else:
-        handler.setFormatter(TextFormatter())
+        handler.setFormatter(TextFormatter(is_coloured=is_terminal(stream if stream is not None else sys.stderr)))
         handler.addFilter(lambda record: not _has_other_handler(logger, handler))
     logger.addHandler(handler)
     paths = tuple(entry.rstrip("/") or "/" for entry in exclude)
-    return AppLog(logger, requests=requests, exclude=paths, slow_ms=slow_ms)
+    hidden = None if redact is None else tuple(redact)
+    return AppLog(logger, requests=requests, exclude=paths, slow_ms=slow_ms, sample_rate=sample_rate, redact=hidden)
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Say whether colours are wanted on a stream: it is a terminal, and `NO_COLOR` is not set."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 def _has_other_handler(logger: logging.Logger, ours: logging.Handler) -> bool:
@@ -243,6 +292,11 @@ def _has_other_handler(logger: logging.Logger, ours: logging.Handler) -> bool:
             return True
         ancestor = ancestor.parent if ancestor.propagate else None
     return False
+
+
+def _fingerprint(text: str) -> str:
+    """Shorten a text to 12 hexadecimal digits: equal for equal clients, and no text of theirs in the log."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogateescape"), digest_size=6).hexdigest()
 
 
 def _event(level: int) -> str:

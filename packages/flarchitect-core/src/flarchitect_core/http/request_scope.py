@@ -7,9 +7,12 @@ import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from flarchitect_core.http.request_id import RequestIdentity, activate, deactivate
+
+if TYPE_CHECKING:
+    from flarchitect_core.http.timing import StatementCount
 
 __all__ = ["RequestScope", "begin_request", "current_request", "end_request", "end_requests_of"]
 
@@ -25,6 +28,7 @@ class RequestScope:
         sessions: Sessions that were opened for this request, by what gave them.
         closers: Called in reverse order when the request ends, also after an error.
         outer: The request in which this one was made, by a test client for example.
+        statements: Count of its SQL statements, where they are counted.
         surroundings: What it must not outlive: the `g` of its application context.
     """
 
@@ -34,6 +38,7 @@ class RequestScope:
     sessions: dict[Any, Any] = field(default_factory=dict)
     closers: list[Callable[[], None]] = field(default_factory=list)
     outer: RequestScope | None = None
+    statements: StatementCount | None = None
     _token: Any = None
 
     def elapsed_ms(self) -> float:

@@ -1,23 +1,26 @@
-"""The envelope of every answer, and its JSON bytes."""
+"""The envelope of every answer, in the format that the client asked for."""
 
 from __future__ import annotations
 
 import datetime as dt
-import json
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-from flask import Response
+from flask import Response, has_request_context, request
 
 from flarchitect_core import options
 from flarchitect_core.errors import ApiError, phrase_of
+from flarchitect_core.http.encoding import encode_json
+from flarchitect_core.http.negotiation import JSON, PROBLEM, XML, Format, best_format, error_format, record_formats
 from flarchitect_core.http.request_scope import current_request
-from flarchitect_core.model.fields import to_jsonable
+from flarchitect_core.http.xml import encode_xml
 from flarchitect_core.model.naming import field_name
 from flarchitect_core.settings import Settings
 
-__all__ = ["Envelope", "encode_json"]
+__all__ = ["Answer", "Envelope", "encode_json"]
+
+logger = logging.getLogger("flarchitect.hooks")
 
 _MEMBERS = (
     "api_version",
@@ -31,19 +34,16 @@ _MEMBERS = (
     "previous_url",
     "request_id",
 )
-_ORJSON_OPTIONS = orjson.OPT_NON_STR_KEYS
 
 
-def encode_json(value: object) -> bytes:
-    """Write a value as JSON.
+class Answer(Response):
+    """An answer in the envelope.
 
-    Text that is not valid Unicode and integers beyond 64 bits, which a JSON column may hold, are written by the
-    standard library, which takes what orjson refuses.
+    Attributes:
+        said: The value and the members it was made of, so that it can be given again with a fresh envelope.
     """
-    try:
-        return orjson.dumps(value, default=to_jsonable, option=_ORJSON_OPTIONS)
-    except TypeError:
-        return json.dumps(value, default=to_jsonable, separators=(",", ":")).encode("ascii")
+
+    said: tuple[Any, Mapping[str, Any]] | None = None
 
 
 class Envelope:
@@ -61,11 +61,12 @@ class Envelope:
         *,
         status: int = 200,
         errors: Any = None,
-        total_count: int = 1,
+        total_count: int | None = 1,
         next_url: str | None = None,
         previous_url: str | None = None,
+        response_ms: float | None = None,
     ) -> dict[str, Any]:
-        """Build the envelope as a mapping, in the documented order of its members."""
+        """Build the envelope as a mapping, in the documented order of its members; time is measured unless given."""
         get, name = self._settings.get, self._names
         scope = current_request()
         body: dict[str, Any] = {}
@@ -79,7 +80,8 @@ class Envelope:
         if errors or get(options.DUMP_NULL_ERRORS):
             body[name["errors"]] = errors or None
         if get(options.DUMP_RESPONSE_MS):
-            body[name["response_ms"]] = round(scope.elapsed_ms()) if scope else "n/a"
+            measured = round(scope.elapsed_ms()) if scope else "n/a"
+            body[name["response_ms"]] = measured if response_ms is None else response_ms
         if get(options.DUMP_TOTAL_COUNT):
             body[name["total_count"]] = total_count
         if next_url is not None or get(options.DUMP_NULL_NEXT_URL):
@@ -94,30 +96,64 @@ class Envelope:
         self, value: Any, *, status: int = 200, headers: Mapping[str, str] | None = None, **members: Any
     ) -> Response:
         """Answer with a value; `members` are the keyword arguments of `body`."""
-        body = self.body(value, status=status, **members)
-        return Response(encode_json(body), status=status, headers=headers, mimetype="application/json")
+        body = self._finished(self.body(value, status=status, **members))
+        answer = self._answer(body, self._format(), status, headers)
+        answer.said = value, members
+        return answer
 
-    def error_response(self, error: ApiError, *, as_problem: bool = False, instance: str | None = None) -> Response:
+    def error_response(self, error: ApiError, *, instance: str | None = None) -> Response:
         """Answer with an error, in the envelope or as problem details (RFC 9457)."""
+        format_ = error_format(_accept(), self._settings)
         errors = error.to_dict()
         scope = current_request()
         if scope is not None:
             errors["request_id"] = scope.identity.request_id
-        if as_problem:
-            return self._problem(error, errors, instance)
+        if format_ is PROBLEM:
+            return self._answer(_problem(error, errors, instance), format_, error.status, error.headers)
         named = {field_name(member, self._case): value for member, value in errors.items()}
-        return self.response(None, status=error.status, headers=error.headers, errors=named, total_count=0)
+        body = self.body(None, status=error.status, errors=named, total_count=0)
+        try:
+            return self._answer(self._finished({**body}), format_, error.status, error.headers)
+        except Exception:
+            # It may have failed on the answer before, and an error must always be answered.
+            logger.exception("The callback of API_FINAL_CALLBACK failed on an error.")
+        return self._answer(body, format_, error.status, error.headers)
 
-    @staticmethod
-    def _problem(error: ApiError, errors: Mapping[str, Any], instance: str | None) -> Response:
-        body = {
-            "type": f"urn:flarchitect:error:{error.reason}",
-            "title": phrase_of(error.status),
-            "status": error.status,
-            "detail": error.message,
-            **({"instance": instance} if instance else {}),
-            **{key: value for key, value in errors.items() if key != "message"},
-        }
-        return Response(
-            encode_json(body), status=error.status, headers=error.headers, mimetype="application/problem+json"
-        )
+    def _finished(self, body: dict[str, Any]) -> dict[str, Any]:
+        callback = self._settings.get(options.FINAL_CALLBACK)
+        if callback is None:
+            return body
+        finished: dict[str, Any] | None = callback(body)
+        return body if finished is None else finished
+
+    def _format(self) -> Format:
+        # A view refuses what suits nobody before it does anything; what is answered nevertheless is JSON.
+        return best_format(_accept(), record_formats(self._settings)) or JSON
+
+    def _answer(
+        self, body: Mapping[str, Any], format_: Format, status: int, headers: Mapping[str, str] | None
+    ) -> Answer:
+        if format_ is XML:
+            mimetype = "text/xml" if self._settings.get(options.XML_AS_TEXT) else XML.mimetype
+            response = Answer(encode_xml(body), status=status, headers=headers, mimetype=mimetype)
+        else:
+            response = Answer(encode_json(body), status=status, headers=headers, mimetype=format_.mimetype)
+        # Set after those that were given, so that none of them is lost.
+        response.headers.add("Vary", "Accept")
+        return response
+
+
+def _accept() -> str | None:
+    accept: str | None = request.environ.get("HTTP_ACCEPT") if has_request_context() else None
+    return accept
+
+
+def _problem(error: ApiError, errors: Mapping[str, Any], instance: str | None) -> dict[str, Any]:
+    return {
+        "type": f"urn:flarchitect:error:{error.reason}",
+        "title": phrase_of(error.status),
+        "status": error.status,
+        "detail": error.message,
+        **({"instance": instance} if instance else {}),
+        **{key: value for key, value in errors.items() if key != "message"},
+    }

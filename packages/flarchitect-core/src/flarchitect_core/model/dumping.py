@@ -102,10 +102,22 @@ def compile_dump(outputs: Mapping[str, Output], width: int) -> DumpFunction:
     fields = ", ".join(f"{key!r}: {_source(output)}" for key, output in outputs.items())
     unpacked = f"({', '.join(names)},)"
     source = f"def dump(rows, root, inlined):\n    return [{{{fields}}} for {unpacked} in rows]\n"
-    namespace = dict(_NAMESPACE)
+    namespace = {**_NAMESPACE, **_converters(outputs)}
     exec(compile(source, "<flarchitect dump>", "exec"), namespace)  # noqa: S102 - see the module docstring
     dump: Callable[..., list[Record]] = namespace["dump"]
     return dump
+
+
+def _converters(outputs: Mapping[str, Output]) -> dict[str, Callable[[Any], Any]]:
+    """Give the conversions that are no expression but a method of their field, by their names in the source."""
+    values = [output for output in outputs.values() if isinstance(output, Value)]
+    return {
+        _converter(value): value.codec.to_json for value in values if "{convert}" in (value.codec.dump_source or "")
+    }
+
+
+def _converter(value: Value) -> str:
+    return f"convert{value.position}"
 
 
 def _source(output: Output) -> str:
@@ -123,7 +135,9 @@ def _source(output: Output) -> str:
 def _value(output: Value) -> str:
     name = f"c{output.position}"
     template = output.codec.dump_source
-    return name if template is None else f"None if {name} is None else {template.format(v=name)}"
+    if template is None:
+        return name
+    return f"None if {name} is None else {template.format(v=name, convert=_converter(output))}"
 
 
 def _link(path: str, key: Sequence[KeyPart]) -> str:

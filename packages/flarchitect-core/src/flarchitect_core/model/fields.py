@@ -24,6 +24,7 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 from flarchitect_core.model.dialect_types import lineage
 
 __all__ = ["TYPE_TABLE", "ColumnField", "field_for_expression", "field_for_type", "is_plain_integer"]
+__all__ += ["register_type_mapping"]
 __all__ += ["text_to_value", "to_jsonable"]
 
 _INTEGER_TEXT = re.compile(r"[+-]?[0-9]{1,40}\Z")
@@ -61,23 +62,29 @@ def to_jsonable(value: object) -> object:
     return str(value)
 
 
+_EQUALITY = frozenset({"eq", "ne", "neq", "in", "nin", "isnull", "is_null"})
+_ORDERED = _EQUALITY | {"lt", "le", "gt", "ge", "between"}
+_TEXT = _ORDERED | {"like", "ilike", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith"}
+
+
 class ColumnField(fields.Field[Any]):
     """Base class of the fields below.
 
     Attributes:
         dump_source: Python expression of the JSON value, `{v}` being a value that is not `None`; `None` when the JSON
-            encoder takes the value as it is. Names in it: `to_jsonable`, `b64encode`, `utc`.
+            encoder takes the value as it is. Names in it: `to_jsonable`, `b64encode`, `utc`; `{convert}` is
+            `to_json` of this field.
         url_source: Same for the text of a key in a URL; `None` when the value needs quoting (`key_text`).
         is_text: Whether the literal `null` in a filter is text rather than SQL NULL (rest 3.2).
         operators: Filter operators that make sense, empty when the type cannot be filtered.
+        python_type: What values read from JSON are, `None` when they may be anything.
     """
 
     dump_source: str | None = None
+    python_type: type | None = None
     url_source: ClassVar[str | None] = None
     is_text: ClassVar[bool] = False
-    operators: ClassVar[frozenset[str]] = frozenset(
-        {"eq", "ne", "neq", "lt", "le", "gt", "ge", "in", "nin", "like", "ilike"}
-    )
+    operators: ClassVar[frozenset[str]] = _TEXT
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> Any:
         return None if value is None else self.to_json(value)
@@ -85,10 +92,6 @@ class ColumnField(fields.Field[Any]):
     def to_json(self, value: Any) -> Any:
         """Give the JSON form of a value that is not `None`; equal to what `dump_source` gives."""
         return value
-
-
-_ORDERED = frozenset({"eq", "ne", "neq", "lt", "le", "gt", "ge", "in", "nin"})
-_EQUALITY = frozenset({"eq", "ne", "neq", "in", "nin"})
 
 
 class IntegerField(ColumnField):
@@ -99,6 +102,7 @@ class IntegerField(ColumnField):
             differ: whatever SQLite calls its integers, they have 64 bits.
     """
 
+    python_type = int
     url_source = "{v}"
     operators = _ORDERED
     default_error_messages = {"invalid": "Not a valid integer."}
@@ -128,6 +132,7 @@ class IntegerField(ColumnField):
 class FloatField(ColumnField):
     """Floating-point numbers: a JSON number or its text; NaN and Infinity are refused."""
 
+    python_type = float
     operators = _ORDERED
     default_error_messages = {"invalid": "Not a valid number."}
 
@@ -147,6 +152,7 @@ class FloatField(ColumnField):
 class DecimalField(ColumnField):
     """Exact numbers, JSON strings with the column's number of decimal places (decisions 16)."""
 
+    python_type = decimal.Decimal
     operators = _ORDERED
     default_error_messages = {
         "invalid": "Not a valid number.",
@@ -189,6 +195,7 @@ class DecimalField(ColumnField):
 class BooleanField(ColumnField):
     """Truth values: a JSON boolean, 0 or 1, or one of the usual words."""
 
+    python_type = bool
     operators = _EQUALITY
     default_error_messages = {"invalid": "Not a valid boolean."}
     _words: ClassVar[Mapping[object, bool]] = {
@@ -207,6 +214,7 @@ class BooleanField(ColumnField):
 class StringField(ColumnField):
     """Text, checked against the column's length."""
 
+    python_type = str
     is_text = True
     default_error_messages = {"invalid": "Not a valid string."}
 
@@ -224,6 +232,7 @@ class StringField(ColumnField):
 class DateField(ColumnField):
     """Dates as `YYYY-MM-DD`."""
 
+    python_type = dt.date
     operators = _ORDERED
     default_error_messages = {"invalid": "Not a valid date."}
 
@@ -243,6 +252,7 @@ class DateTimeField(ColumnField):
     column without. A column with a time zone is always given with an offset, also by databases that store none.
     """
 
+    python_type = dt.datetime
     operators = _ORDERED
     default_error_messages = {"invalid": "Not a valid datetime."}
 
@@ -277,6 +287,7 @@ class TimeField(ColumnField):
     The offset is kept, because PostgreSQL keeps and compares it. A value without one is UTC for such a column.
     """
 
+    python_type = dt.time
     operators = _ORDERED
     dump_source = "{v}.isoformat()"
     default_error_messages = {"invalid": "Not a valid time."}
@@ -305,6 +316,7 @@ class TimeField(ColumnField):
 class IntervalField(ColumnField):
     """Lengths of time as a number of seconds."""
 
+    python_type = dt.timedelta
     operators = _ORDERED
     dump_source = "{v}.total_seconds()"
     default_error_messages = {"invalid": "Not a valid number."}
@@ -325,6 +337,7 @@ class IntervalField(ColumnField):
 class EnumField(ColumnField):
     """Members of a Python enum by name; the value is accepted as well."""
 
+    python_type = enum.Enum
     operators = _EQUALITY
     dump_source = "{v}.name"
     default_error_messages = {"invalid": "Invalid enum value. Expected one of: {choices}."}
@@ -348,6 +361,7 @@ class EnumField(ColumnField):
 class ChoiceField(ColumnField):
     """One of a few strings."""
 
+    python_type = str
     operators = _EQUALITY
     default_error_messages = {"invalid": "Invalid enum value. Expected one of: {choices}."}
 
@@ -364,6 +378,7 @@ class ChoiceField(ColumnField):
 class UUIDField(ColumnField):
     """UUIDs in any textual form that `uuid.UUID` takes."""
 
+    python_type = uuid.UUID
     url_source = "{v}"
     operators = _ORDERED
     default_error_messages = {"invalid": "Not a valid UUID."}
@@ -406,6 +421,7 @@ class HstoreField(ColumnField):
 class BinaryField(ColumnField):
     """Bytes as base64 text."""
 
+    python_type = bytes
     operators = frozenset()
     dump_source = "b64encode({v}).decode('ascii')"
     default_error_messages = {"invalid": "Not valid base64."}
@@ -430,6 +446,7 @@ class BinaryField(ColumnField):
 class ArrayField(ColumnField):
     """Lists of one column type."""
 
+    python_type = list
     operators = frozenset()
     default_error_messages = {"invalid": "Not a valid list."}
 
@@ -437,6 +454,8 @@ class ArrayField(ColumnField):
         super().__init__(**kwargs)
         self.inner = inner
         self.dump_source = None if inner.dump_source is None else f"[{_inner_source(inner)} for item in {{v}}]"
+        if isinstance(inner, RegisteredField):
+            self.dump_source = "{convert}({v})"
 
     def to_json(self, value: Any) -> Any:
         return [None if item is None else self.inner.to_json(item) for item in value]
@@ -462,6 +481,7 @@ class ArrayField(ColumnField):
 class TextFormField(ColumnField):
     """A type nobody declared a field for: given in its text form, taken as text."""
 
+    python_type = str
     operators = frozenset()
     dump_source = "to_jsonable({v})"
     default_error_messages = {"invalid": "Not a valid string."}
@@ -473,6 +493,23 @@ class TextFormField(ColumnField):
         if not isinstance(value, str):
             raise self.make_error("invalid")
         return value
+
+
+class RegisteredField(ColumnField):
+    """A marshmallow field that the application wants for a column type (`register_type_mapping`)."""
+
+    dump_source = "{convert}({v})"
+
+    def __init__(self, inner: fields.Field[Any], **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.inner = inner
+
+    def to_json(self, value: Any) -> Any:
+        # The documented extension points of marshmallow fields; what they give need not be JSON yet.
+        return to_jsonable(self.inner._serialize(value, None, None))  # noqa: SLF001
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> Any:
+        return self.inner.deserialize(value, attr, data, **kwargs)
 
 
 def _inner_source(inner: ColumnField) -> str:
@@ -590,19 +627,75 @@ TYPE_TABLE: dict[type | str, Callable[[Any], ColumnField]] = {
 """SQLAlchemy type, or name of a dialect's type, to the maker of its field; the nearest in its lineage is used."""
 
 
+_LIKE: dict[tuple[type, str], Callable[[Any], ColumnField]] = {}
+"""The same for types with certain arguments: class and text form to the maker of the field."""
+
+
+def register_type_mapping(
+    sqlalchemy_type: type[TypeEngine[Any]] | TypeEngine[Any], field_class: Callable[[], fields.Field[Any]]
+) -> None:
+    """Choose the field of a column type, for all applications of the process; call it before `Architect(app)`.
+
+    Args:
+        sqlalchemy_type: Class of the type, its subclasses included; or an instance, which stands for the types of its
+            class with the same arguments (`String(7)` leaves `String(8)` alone).
+        field_class: marshmallow field class, or a function that makes a field. Its `_serialize` gives what answers
+            show, its `_deserialize` reads bodies, filters and keys; what it refuses is a 400.
+
+    Raises:
+        TypeError: The first argument is no SQLAlchemy type, or the second makes no marshmallow field.
+    """
+
+    def make(type_: Any) -> ColumnField:
+        made = field_class()
+        return made if isinstance(made, ColumnField) else RegisteredField(made)
+
+    if not _is_field(field_class()):
+        raise TypeError(
+            f"register_type_mapping needs a marshmallow field class as its second argument: {field_class!r}"
+        )
+    if isinstance(sqlalchemy_type, TypeEngine):
+        _LIKE[type(sqlalchemy_type), repr(sqlalchemy_type)] = make
+    elif _is_type_class(sqlalchemy_type):
+        TYPE_TABLE[sqlalchemy_type] = make
+    else:
+        raise TypeError(f"register_type_mapping needs a SQLAlchemy type as its first argument: {sqlalchemy_type!r}")
+
+
+def _is_field(candidate: object) -> bool:
+    return isinstance(candidate, fields.Field)
+
+
+def _is_type_class(candidate: object) -> bool:
+    return isinstance(candidate, type) and issubclass(candidate, TypeEngine)
+
+
 def field_for_type(type_: TypeEngine[Any]) -> ColumnField:
-    """Make the field of a SQLAlchemy type; a `TypeDecorator` is taken as its `impl` (rest 5.2)."""
+    """Make the field of a SQLAlchemy type; a `TypeDecorator` is taken as what it stands for (rest 5.2)."""
+    if _LIKE and (like := _LIKE.get((type(type_), repr(type_)))) is not None:
+        return like(type_)
     # The table first: `Interval` is itself a decorator.
     for kind in lineage(type_):
         if kind in TYPE_TABLE:
             return TYPE_TABLE[kind](type_)
     if isinstance(type_, TypeDecorator):
-        field = field_for_type(type_.impl_instance)
+        field = _decorated(type_)
         if isinstance(field, IntegerField):
             field.asked = field.stored
         # What a decorator returns is its own affair.
         return _judging_values(field)
     return TextFormField()
+
+
+def _decorated(type_: TypeDecorator[Any]) -> ColumnField:
+    """Make the field of a decorator: of the type it encrypts, of the Python type it declares, else of its `impl`."""
+    underlying = getattr(type_, "underlying_type", None)
+    if isinstance(underlying, TypeEngine):
+        return field_for_type(underlying)
+    declared = next((vars(kind)["python_type"] for kind in type(type_).__mro__ if "python_type" in vars(kind)), None)
+    if isinstance(declared, type) and declared in _DECLARED_TYPES:
+        return _DECLARED_TYPES[declared]()
+    return field_for_type(type_.impl_instance)
 
 
 def _judging_values(field: ColumnField) -> ColumnField:
@@ -625,6 +718,9 @@ _PYTHON_TYPES: dict[type, Callable[[], ColumnField]] = {
     uuid.UUID: UUIDField,
 }
 
+
+# What a decorator may say it is in Python where its `impl` would mislead: a UUID kept as bytes, JSON kept as text.
+_DECLARED_TYPES: dict[type, Callable[[], ColumnField]] = {uuid.UUID: UUIDField, dict: JSONField, list: JSONField}
 
 # An expression has the kind of its type and not the bounds: `price * rate` has more places than `price`.
 _UNBOUNDED: dict[type[ColumnField], type] = {

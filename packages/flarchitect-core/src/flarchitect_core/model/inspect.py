@@ -16,7 +16,7 @@ from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnElement
 from sqlalchemy.types import TypeEngine
 
-__all__ = ["ColumnFact", "HybridFact", "ModelFacts", "RelationFact", "Sources", "inspect_model"]
+__all__ = ["ColumnFact", "HybridFact", "ModelFacts", "RelationFact", "Sources", "inspect_model", "relations_read_by"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +207,6 @@ def _expression(mapper: Mapper[Any], stored: Mapping[str, ColumnFact], fact: Col
 
 def _hybrid(mapper: Mapper[Any], stored: Mapping[str, ColumnFact], name: str, descriptor: Any) -> HybridFact:
     prop: hybrid_property[Any] = descriptor
-    code = getattr(prop.fget, "__code__", None)
     attribute, elements = _hybrid_expression(mapper.class_, name)
     return HybridFact(
         name=name,
@@ -215,11 +214,17 @@ def _hybrid(mapper: Mapper[Any], stored: Mapping[str, ColumnFact], name: str, de
         sql_type=elements[0].type if len(elements) == 1 else None,
         python_type=_return_type(prop.fget),
         settable=prop.fset is not None,
-        relations=() if code is None else tuple(_paths(mapper, _names_in(code))),
+        relations=relations_read_by(prop.fget, mapper),
         sources=_sources(mapper, stored, elements or _read_by(mapper, name)),
         # Asked for in any other way, SQLAlchemy would make one, and the property could not be copied any more.
         info=vars(prop).get("info", {}),
     )
+
+
+def relations_read_by(function: Any, mapper: Mapper[Any]) -> tuple[tuple[str, ...], ...]:
+    """List the paths of relationships that a function over instances may follow, judged by the names in its code."""
+    code = getattr(function, "__code__", None)
+    return () if code is None else tuple(_paths(mapper, _names_in(code)))
 
 
 def _sources(mapper: Mapper[Any], stored: Mapping[str, ColumnFact], elements: Iterable[ColumnElement[Any]]) -> Sources:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,12 +20,16 @@ from flarchitect_core.model.fields import (
 from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, RelationFact, inspect_model
 from flarchitect_core.model.naming import convert_case, field_name, segment_name
 from flarchitect_core.model.resource import Field, Relation, Resource
+from flarchitect_core.model.schema_discovery import choose_schemas
+from flarchitect_core.model.soft_delete import soft_delete_of
+from flarchitect_core.model.validation import ColumnValidation
 from flarchitect_core.model.visibility import Visibility
+from flarchitect_core.query.search import add_search
 from flarchitect_core.settings import HTTP_METHODS, Settings, is_set
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.suggestions import nearest
 
-__all__ = ["Registry", "published_models"]
+__all__ = ["Registry", "published_models", "unpublished_models"]
 
 _WRITING = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 # Whether the model was made from a table, and what its user can do about a column that is taken for a secret.
@@ -47,6 +52,17 @@ def published_models(bases: Any) -> list[type]:
             if hasattr(model, "Meta") and sa.inspect(model, raiseerr=False) is not None:
                 found[model] = None
     return list(found)
+
+
+def unpublished_models(bases: Any) -> list[str]:
+    """List the names of the mapped classes below the bases that have no `Meta`, in the order of definition."""
+    mapped = dict.fromkeys(
+        model
+        for base in (bases if isinstance(bases, (list, tuple)) else [bases])
+        for model in _descendants(base)
+        if sa.inspect(model, raiseerr=False) is not None
+    )
+    return [model.__name__ for model in mapped if not hasattr(model, "Meta")]
 
 
 def _descendants(base: type) -> Iterator[type]:
@@ -73,6 +89,9 @@ class Registry:
             self._add(model)
         for resource in self:
             self._add_relations(resource)
+        for resource in self:
+            choose_schemas(resource, settings, report)
+        add_search(self, settings, report)
         self._tell_hidden()
 
     def __iter__(self) -> Iterator[Resource]:
@@ -98,7 +117,12 @@ class Registry:
         paths = self._paths(model, prefix, segment)
         visibility = self._visibilities[model] = Visibility(model, self._settings)
         visibility.check(self._report, facts.names())
-        fields = self._fields(facts, visibility)
+        methods = self._methods(facts)
+        validation = ColumnValidation(model, methods, self._settings, self._report)
+        fields = self._fields(facts, visibility, validation)
+        soft_delete = soft_delete_of(facts, self._settings, self._report)
+        if soft_delete is not None:
+            _lock(fields, soft_delete.fact.name)
         by_attribute = {field.attribute: field for field in fields.values()}
         resource = Resource(
             name=model.__name__,
@@ -107,10 +131,16 @@ class Registry:
             segment=segment,
             paths=paths,
             canonical_path=f"{prefix}/{segment}",
-            methods=self._methods(facts),
+            methods=methods,
             table_names=self._table_names(model),
             fields=fields,
             key=tuple(by_attribute[fact.name] for fact in facts.key),
+            soft_delete=soft_delete,
+            case=self._settings.get(options.FIELD_CASE),
+            is_filtered=any(
+                self._settings.get(options.FILTER_CALLBACK, model=model, method=method) is not None
+                for method in (None, *HTTP_METHODS)
+            ),
         )
         for path in dict.fromkeys((*paths, resource.canonical_path)):
             other = self._by_path.setdefault(path, resource)
@@ -162,7 +192,7 @@ class Registry:
 
     # --- fields -------------------------------------------------------------------------------------------------------
 
-    def _fields(self, facts: ModelFacts, visibility: Visibility) -> dict[str, Field]:
+    def _fields(self, facts: ModelFacts, visibility: Visibility, validation: ColumnValidation) -> dict[str, Field]:
         case = self._settings.get(options.FIELD_CASE)
         skip_underscore = self._settings.get(options.IGNORE_UNDERSCORE_ATTRIBUTES, model=facts.model)
         key_names = {fact.name for fact in facts.key}
@@ -177,10 +207,17 @@ class Registry:
                     f"The columns {fields[name].attribute!r} and {fact.name!r} of {_where(facts.model)} are both "
                     f"called {name!r} in {case} case. Rename one, or choose another API_FIELD_CASE."
                 )
-            fields[name] = self._field(facts.model, visibility, fact, name)
+            fields[name] = self._field(facts.model, visibility, validation, fact, name)
         return fields
 
-    def _field(self, model: type, visibility: Visibility, fact: ColumnFact | HybridFact, name: str) -> Field:
+    def _field(
+        self,
+        model: type,
+        visibility: Visibility,
+        validation: ColumnValidation,
+        fact: ColumnFact | HybridFact,
+        name: str,
+    ) -> Field:
         codec = self._codec(model, fact)
         required = isinstance(fact, ColumnFact) and not (fact.nullable or fact.has_default or fact.column is None)
         codec.required = required
@@ -192,6 +229,7 @@ class Registry:
             hidden_in=visibility.hidden_in(fact),
             locked_in=visibility.locked_in(fact),
             required=required,
+            checks=validation.apply(fact, codec) if isinstance(fact, ColumnFact) else {},
         )
 
     def _codec(self, model: type, fact: ColumnFact | HybridFact) -> ColumnField:
@@ -324,6 +362,14 @@ class Registry:
 
     def _relationship_segment(self, model: type, fact: RelationFact) -> str:
         return self._settings.get(options.RELATION_ROUTE_MAP, model=model).get(fact.name, fact.name)
+
+
+def _lock(fields: dict[str, Field], attribute: str) -> None:
+    """Take a column out of what bodies may carry."""
+    for name, item in fields.items():
+        if item.attribute == attribute:
+            item.codec.required = False
+            fields[name] = replace(item, locked_in=frozenset(HTTP_METHODS), required=False)
 
 
 def allowed_methods(settings: Settings, model: type) -> frozenset[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -13,9 +13,14 @@ from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, R
 from flarchitect_core.model.join_tokens import join_tokens
 from flarchitect_core.model.keys import key_text, key_value, url_converter
 from flarchitect_core.model.naming import convert_case
+from flarchitect_core.settings import HTTP_METHODS
 
 if TYPE_CHECKING:
+    from flarchitect_core.model.schemas import AutoSchema
+    from flarchitect_core.model.soft_delete import SoftDelete
+    from flarchitect_core.model.validators import Validator
     from flarchitect_core.query.include import LoadPlan, View
+    from flarchitect_core.query.search import Search
 
 __all__ = ["PATH_SAFE", "Field", "Relation", "Resource"]
 
@@ -36,6 +41,7 @@ class Field:
         hidden_in: Methods whose answers leave it out. Hidden for GET means it cannot be filtered or sorted either.
         locked_in: Methods whose bodies do not take it.
         required: Whether POST and PUT need it.
+        checks: Method to the check that its bodies get for the column's format or name.
     """
 
     name: str
@@ -44,6 +50,7 @@ class Field:
     hidden_in: frozenset[str]
     locked_in: frozenset[str]
     required: bool
+    checks: Mapping[str, Validator] = field(default_factory=dict)
 
     @property
     def attribute(self) -> str:
@@ -98,6 +105,14 @@ class Relation:
         """Whether it leads to a list."""
         return self.fact.uselist
 
+    def key_attributes(self) -> tuple[str, ...] | None:
+        """List the attributes of the source that hold the key of the one target; `None` when it must be looked up."""
+        fact, key = self.fact, tuple(item.attribute for item in self.target.key)
+        if not (fact.is_reference and set(fact.remote_names) == set(key)):
+            return None
+        local = dict(zip(fact.remote_names, fact.local_names, strict=True))
+        return tuple(local[name] for name in key)
+
     def leads_back(self, origin: Relation | None) -> bool:
         """Say whether this relation is the way back over `origin`, whose target is this relation's source."""
         if origin is None or self.target.model is not origin.source.model:
@@ -120,7 +135,13 @@ class Resource:
         relations: External name to relation.
         methods: HTTP methods that exist.
         table_names: What may stand before the dot in a qualified field name.
+        soft_delete: How rows are marked as deleted; `None` when they are removed.
+        is_filtered: Whether a filter callback was set at start-up, so that links look whether their row is hidden.
+        case: Case of external names.
+        input_schema: The application's own schema of bodies, or the base of the generated one.
+        output_schema: The same for answers; only instances can be dumped by it.
         plans: How to load each view that was asked for. Clients choose views, so the number is bounded.
+        groupings: Statements about groups of the rows, one for each shape that was asked for.
     """
 
     name: str
@@ -133,8 +154,15 @@ class Resource:
     table_names: frozenset[str]
     fields: dict[str, Field]
     key: tuple[Field, ...]
+    soft_delete: SoftDelete | None = None
+    is_filtered: bool = False
+    search: Search | None = None
+    case: str = "snake"
+    input_schema: type[AutoSchema] | None = None
+    output_schema: type[AutoSchema] | None = None
     relations: dict[str, Relation] = field(default_factory=dict)
     plans: BoundedCache[View, LoadPlan] = field(default_factory=lambda: BoundedCache(PLANS_PER_RESOURCE))
+    groupings: BoundedCache[Any, Any] = field(default_factory=lambda: BoundedCache(PLANS_PER_RESOURCE))
     _by_attribute: dict[str, Field] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -150,9 +178,19 @@ class Resource:
         """Collection path used in links to relations of rows, percent-encoded."""
         return quote(self.canonical_path, safe=PATH_SAFE)
 
+    @property
+    def is_restricted(self) -> bool:
+        """Whether rows may be there that a request must not see."""
+        return self.soft_delete is not None or self.is_filtered
+
     def field(self, name: str) -> Field | None:
         """Find a field by external name, else by attribute name (rest 2.2)."""
         return self.fields.get(name) or self._by_attribute.get(name)
+
+    def hide(self, attribute: str) -> None:
+        """Take a field out of all answers, and so out of filters and sorts; for the time of start-up."""
+        hidden = replace(self._by_attribute[attribute], hidden_in=frozenset(HTTP_METHODS))
+        self.fields[hidden.name] = self._by_attribute[attribute] = hidden
 
     def field_of_attribute(self, name: str) -> Field | None:
         """Find a field by mapped attribute."""

@@ -1,8 +1,8 @@
-"""Running the statements of one request."""
+"""Running the statements of one operation, with what the operation may see put into each of them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -10,42 +10,115 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flarchitect_core import options
 from flarchitect_core.operations.failures import read_failure
+from flarchitect_core.query.criteria import restricted_to
 
 if TYPE_CHECKING:
+    from sqlalchemy.sql.base import ExecutableOption
+
+    from flarchitect_core.model.dumping import Record
+    from flarchitect_core.model.resource import Resource
+    from flarchitect_core.operations.operation import Operation
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["SessionExecutor"]
 
 
 class SessionExecutor:
-    """Runs selects in the sessions of the current request.
+    """Runs selects in the sessions of the current request."""
 
-    Args:
-        root: URL root of the request without trailing slash (`SCRIPT_NAME`), so that links work below any mount.
-    """
+    __slots__ = ("_conditions", "_operation", "_state", "root")
 
-    __slots__ = ("_state", "root")
-
-    def __init__(self, state: ApplicationState, root: str = "") -> None:
+    def __init__(self, state: ApplicationState, operation: Operation) -> None:
         self._state = state
-        self.root = root
+        self._operation = operation
+        self._conditions: dict[type, list[ExecutableOption]] = {}
+        self.root = operation.root
 
     def inline_rows_max(self, model: type) -> int:
         """Give `API_INLINE_ROWS_MAX` of a model."""
         return self._state.settings.get(options.INLINE_ROWS_MAX, model=model)
 
     def execute(
-        self, model: type, statement: sa.Select[Any], parameters: Mapping[str, Any], *, instances: bool = False
+        self,
+        resources: Sequence[Resource],
+        statement: sa.Select[Any],
+        parameters: Mapping[str, Any],
+        *,
+        instances: bool = False,
     ) -> Sequence[Any]:
         """Run a select and give all rows.
 
         Args:
+            resources: Every resource that the statement mentions; it runs on the database of the first one.
             instances: Whether the select gives instances, which only a session makes.
 
         Raises:
             ApiError: What the failure means for the caller. The session is rolled back and can be used again.
         """
+        restricted = self.restricted(resources, statement)
         try:
-            return self._state.database.read(model, statement, parameters, instances=instances)
+            return self._state.database.read(resources[0].model, restricted, parameters, instances=instances)
+        except (SQLAlchemyError, OverflowError) as error:
+            raise read_failure(error, resources[0].model, parameters) from error
+
+    def restricted(self, resources: Sequence[Resource], statement: sa.Select[Any]) -> sa.Select[Any]:
+        """Put the conditions of filter callbacks into a statement."""
+        found = [option for resource in resources for option in self._conditions_of(resource)]
+        return statement.options(*found) if found else statement
+
+    def show(self, resource: Resource, key: tuple[Any, ...]) -> None:
+        """Let the rest of the operation see one row, whatever a filter callback says of it."""
+        clause = self._clause_of(resource)
+        if clause is not None:
+            model = resource.model
+            is_row = [getattr(model, item.attribute) == value for item, value in zip(resource.key, key, strict=True)]
+            self._conditions[model] = [restricted_to(model, sa.or_(clause, sa.and_(*is_row)))]
+
+    def dumped(self, resource: Resource, records: list[Record]) -> list[Record]:
+        """Give the records of a resource as its dump callback leaves them."""
+        operation = self._operation
+        return self._state.hooks[resource.model].dumped(records, operation.method, many=operation.many)
+
+    def begin_snapshot(self, resource: Resource, *, instances: bool = False) -> bool:
+        """Let everything that is read from now on be of one moment, as far as the database gives that.
+
+        Returns:
+            Whether further selects can run while `stream` still gives rows.
+        """
+        try:
+            return self._state.database.begin_snapshot(resource.model, instances=instances)
+        except SQLAlchemyError as error:
+            raise read_failure(error, resource.model, {}) from error
+
+    def stream(
+        self,
+        resources: Sequence[Resource],
+        statement: sa.Select[Any],
+        parameters: Mapping[str, Any],
+        *,
+        size: int,
+        instances: bool = False,
+    ) -> Iterator[Sequence[Any]]:
+        """Run a select and give its rows in chunks of `size`, fetched when they are asked for.
+
+        Raises:
+            ApiError: What the failure means for the caller.
+        """
+        database, model = self._state.database, resources[0].model
+        restricted = self.restricted(resources, statement)
+        try:
+            yield from database.stream(model, restricted, parameters, size=size, instances=instances)
         except (SQLAlchemyError, OverflowError) as error:
             raise read_failure(error, model, parameters) from error
+
+    def _conditions_of(self, resource: Resource) -> list[ExecutableOption]:
+        model = resource.model
+        if model not in self._conditions:
+            # Asked once in a request: a callback may look at the clock, and all statements must agree.
+            clause = self._clause_of(resource)
+            self._conditions[model] = [] if clause is None else [restricted_to(model, clause)]
+        return self._conditions[model]
+
+    def _clause_of(self, resource: Resource) -> sa.ColumnElement[bool] | None:
+        operation = self._operation
+        return self._state.hooks[resource.model].condition(operation.parameters, operation.method)

@@ -24,14 +24,14 @@ from sqlalchemy.orm.exc import FlushError, StaleDataError
 
 from flarchitect_core.errors import ApiError, ConflictError, QueryError, UnavailableError, ValidationError
 from flarchitect_core.query.compile import is_sent_by_client
-from flarchitect_core.query.expressions import AnyOf
+from flarchitect_core.query.expressions import conditions_of
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.query.expressions import CollectionQuery
 
-__all__ = ["UNREADABLE", "read_failure", "refusing_comparisons", "row_is_referred_to", "row_not_kept"]
-__all__ += ["unreadable_value", "write_failure"]
+__all__ = ["UNREADABLE", "read_failure", "refusing_comparisons", "refusing_overflow", "row_is_referred_to"]
+__all__ += ["row_not_kept", "unreadable_value", "write_failure"]
 
 logger = logging.getLogger("flarchitect.database")
 
@@ -49,6 +49,7 @@ _UNAVAILABLE: tuple[str | int, ...] = ("40001", "40P01", "55P03", "08", "53", "5
 _UNAVAILABLE += (0, 1040, 1042, 1043, 1053, 1077, 1078, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1226)
 _UNAVAILABLE += (1317, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031)
 _VALUE = ("22", 1264, 1265, 1292, 1366, 1406)
+_OVERFLOW = ("22003", 1690)
 _PERMISSION = ("42501", 1044, 1142, 1143)
 _READ_ONLY = ("25006", 1290, 1792, 1836)
 # What a trigger or function of the database raises on purpose.
@@ -118,6 +119,8 @@ def refusing_comparisons(query: CollectionQuery) -> Iterator[None]:
         yield
     except DBAPIError as error:
         asked = [*_names_of_filters(query), *(f"order_by={key.field.name}" for key in query.order)]
+        if query.grouping is not None:
+            asked += [f"{each.field.name}__{each.function}" for each in query.grouping.aggregates]
         if not asked or not _is_mismatch(error):
             raise
         _tell(error)
@@ -128,10 +131,23 @@ def refusing_comparisons(query: CollectionQuery) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def refusing_overflow() -> Iterator[None]:
+    """Turn what the database says of a result that is too great for it into a 400."""
+    try:
+        yield
+    except DBAPIError as error:
+        if not _matches(error, _OVERFLOW) and str(error.orig) != "integer overflow":
+            raise
+        raise QueryError(
+            "The rows add up to more than the database can compute. Send filters for fewer rows.",
+            reason="result_out_of_range",
+        ) from error
+
+
 def _names_of_filters(query: CollectionQuery) -> Iterator[str]:
-    for part in query.where:
-        for condition in part.conditions if isinstance(part, AnyOf) else (part,):
-            yield f"{condition.field.name}__{condition.operator}"
+    for condition in conditions_of(query.where):
+        yield f"{condition.field.name}__{condition.operator}"
 
 
 def write_failure(error: Exception, resource: Resource, *, deleting: bool = False) -> Exception:

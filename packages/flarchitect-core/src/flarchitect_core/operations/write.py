@@ -6,9 +6,10 @@ the commit (decisions 21).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import marshmallow as ma
@@ -18,9 +19,13 @@ from sqlalchemy.orm import Session, lazyload
 
 from flarchitect_core import options
 from flarchitect_core.errors import NotFoundError, ValidationError
+from flarchitect_core.events import Change
 from flarchitect_core.model.fields import text_to_value, to_jsonable
 from flarchitect_core.model.inspect import ColumnFact
+from flarchitect_core.model.merge_patch import merge_patch
+from flarchitect_core.model.row_tags import RowTags
 from flarchitect_core.model.schemas import BodyReader, default_value
+from flarchitect_core.operations.cascade import dependents_of
 from flarchitect_core.operations.dependents import DependentRows
 from flarchitect_core.operations.direct import DirectWriter
 from flarchitect_core.operations.failures import (
@@ -32,18 +37,24 @@ from flarchitect_core.operations.failures import (
 )
 from flarchitect_core.operations.instances import REFUSALS, InstanceMaker
 from flarchitect_core.query.compile import key_conditions, key_parameters
+from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.releasing import roll_back
 
 if TYPE_CHECKING:
+    from flask import Flask
+
     from flarchitect_core.model.resource import Field, Resource
+    from flarchitect_core.operations.executor import SessionExecutor
+    from flarchitect_core.operations.nested_bodies import NestedReader
+    from flarchitect_core.operations.operation import Operation
     from flarchitect_core.state import ApplicationState
 
-__all__ = ["Writer", "Written", "unit_of_work"]
+__all__ = ["BLANKED_KEY", "Writer", "Written", "locked", "names_of", "refusing", "unit_of_work"]
 
 Key = tuple[Any, ...]
 
 # How SQLAlchemy says that rows whose key refers to a deleted row would have to lose their key.
-_BLANKED_KEY = "Dependency rule on column"
+BLANKED_KEY = "Dependency rule on column"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,16 +87,44 @@ def unit_of_work(state: ApplicationState, resource: Resource, *, deleting: bool 
         raise
 
 
+@contextmanager
+def refusing(names: Callable[[], Iterable[str]]) -> Iterator[None]:
+    """Turn the error by which a model refuses a value, in `@validates` for example, into a 400.
+
+    Args:
+        names: Gives what clients call the values that it may have been; called only when the model refused.
+    """
+    try:
+        yield
+    except REFUSALS as error:
+        raise ValidationError({name: ["Not accepted by the model."] for name in names()}) from error
+
+
+def names_of(resource: Resource, attributes: Iterable[str]) -> list[str]:
+    """Give what clients call these attributes."""
+    found = (resource.field_of_attribute(attribute) for attribute in attributes)
+    return [item.name for item in found if item is not None]
+
+
 class Writer:
     """Writes rows of one resource; made once at start-up."""
 
     def __init__(self, resource: Resource, state: ApplicationState) -> None:
         self._resource = resource
-        self._readers: dict[str, BodyReader] = {
-            method: BodyReader(resource, method, state.settings)
+        self._settings = state.settings
+        self._registry = state.registry
+        self._all_hooks = state.hooks
+        self._hooks = state.hooks[resource.model]
+        self._nested = nested = state.nested
+        self._readers: dict[str, BodyReader | NestedReader] = {
+            method: (nested and nested.reader(resource, method)) or BodyReader(resource, method, state.settings)
             for method in ("POST", "PUT", "PATCH")
             if method in resource.methods
         }
+        mark = resource.soft_delete
+        if mark is not None and "PATCH" in resource.methods:
+            # A deleted row is restored by a PATCH of its mark (rest 6.1), the only body that may carry it.
+            self._restoring = BodyReader(resource, "PATCH", state.settings, unlocked=frozenset({mark.fact.name}))
         self._direct = DirectWriter(resource)
         # Relations are left alone, and what the session still holds of the row is read anew.
         self._by_key: sa.Select[Any] = (
@@ -94,112 +133,236 @@ class Writer:
             .options(lazyload("*"))
             .execution_options(populate_existing=True)
         )
-        self._to_change = _locked(self._by_key, resource)
+        self._to_change = locked(self._by_key, resource)
+        self._hidden = hide_deleted([resource])
         self._maker = InstanceMaker(resource.facts)
+        self.tags = RowTags(resource, _secret_of(state.app))
+        self._lock_nothing = _locking_nothing(resource)
         self._dependents = DependentRows(resource, state.settings.get(options.CASCADE_ROWS_MAX, model=resource.model))
 
-    def create(self, session: Session, body: Mapping[str, Any]) -> Written:
-        """Add a row.
+    def read(self, method: str, operation: Operation, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Check a body and give the attribute values it sets.
 
         Raises:
-            ValidationError: The body does not fit.
+            NotFoundError: The text in the URL cannot be a key.
+            ValidationError: The body does not fit, or carries another key than the URL.
         """
-        return self._insert(session, self._readers["POST"].read(body))
+        if method == "POST":
+            return self._with_mark(self._readers["POST"].read(body))
+        key = self._require_key(operation.key)
+        if method == "PUT":
+            return self._read(self._readers["PUT"], self._keyed(body, key), key)
+        mark = self._resource.soft_delete
+        if mark is None or not operation.include_deleted:
+            return self._read(self._readers["PATCH"], body, key)
+        values = self._read(self._restoring, body, key)
+        if values.get(mark.fact.name, mark.active) != mark.active:
+            name = next(item.name for item in self._resource.fields.values() if item.attribute == mark.fact.name)
+            raise ValidationError({name: ["Only the value of a row that is not deleted; delete rows with DELETE."]})
+        return values
 
-    def replace(self, session: Session, key: Key | None, body: Mapping[str, Any]) -> Written:
+    def create(
+        self, session: Session, operation: Operation, executor: SessionExecutor, values: Mapping[str, Any]
+    ) -> Written:
+        """Add a row."""
+        return self._insert(session, operation, executor, values)
+
+    def create_all(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Written] | None:
+        """Add many rows by one statement; `None` where they must be added one by one."""
+        if not all(self._is_direct(session, values) for values in rows):
+            return None
+        keys = self._direct.insert_all(session, rows)
+        return None if keys is None else [Written(key, created=True) for key in keys]
+
+    def update_all(self, session: Session, keys: Sequence[Key], values: Mapping[str, Any]) -> bool:
+        """Change many rows that are there by one statement, and say whether that could be done."""
+        if self._resource.is_restricted or not self._is_direct(session, values):
+            return False
+        self._direct.update_all(session, keys, values)
+        return True
+
+    def replace(
+        self, session: Session, operation: Operation, executor: SessionExecutor, values: Mapping[str, Any]
+    ) -> Written:
         """Replace a row as a whole, or create it when the client may choose its key.
-
-        Columns that the body leaves out take their defaults.
 
         Raises:
             NotFoundError: There is no such row, and the client may not choose keys.
-            ValidationError: The body does not fit, or carries another key than the URL.
+            ValidationError: Something is missing for a new row.
         """
-        key = self._require_key(key)
-        values = self._read("PUT", self._keyed(body, key), key)
+        key = self._require_key(operation.key)
         named = {item.attribute: value for item, value in zip(self._resource.key, key, strict=True)}
-        instance = self._find(session, self._to_change, key)
+        instance = self._find(session, self._to_change, operation, executor)
         if instance is None:
             if not self._may_choose_key():
                 raise self._not_found()
+            self._check_state(operation, None)
             self._readers["PUT"].require_all({**values, **named})
-            return self._insert(session, {**values, **named})
-        return self._assign(session, instance, key, {**self._defaults({**values, **named}), **values})
+            return self._insert(session, operation, executor, self._with_mark({**values, **named}))
+        self._check_state(operation, instance)
+        defaults = self._defaults({**values, **named})
+        return self._assign(session, operation, executor, instance, {**defaults, **values})
 
-    def update(self, session: Session, key: Key | None, body: Mapping[str, Any]) -> Written:
-        """Change the columns that the body names.
+    def update(
+        self, session: Session, operation: Operation, executor: SessionExecutor, values: Mapping[str, Any]
+    ) -> Written:
+        """Change the columns of a row.
 
         Raises:
             NotFoundError: There is no such row.
-            ValidationError: The body does not fit, or carries another key than the URL.
         """
-        key = self._require_key(key)
-        values = self._read("PATCH", body, key)
-        if self._direct.serves(session, values):
+        key = self._require_key(operation.key)
+        is_blind = operation.precondition is None and not operation.merges
+        hides = self._resource.soft_delete is not None or self._hooks.filters(operation.method)
+        if is_blind and not hides and self._is_direct(session, values):
             if not self._direct.update(session, key, values):
                 raise self._not_found()
             return Written(key, created=False)
-        instance = self._find(session, self._to_change, key)
+        instance = self._find(session, self._to_change, operation, executor)
         if instance is None:
             raise self._not_found()
-        return self._assign(session, instance, key, values)
+        self._check_state(operation, instance)
+        if operation.merges:
+            values = self._merged(instance, values)
+        return self._assign(session, operation, executor, instance, values)
 
-    def delete(self, session: Session, key: Key | None) -> None:
-        """Delete a row.
+    def delete(
+        self, session: Session, operation: Operation, executor: SessionExecutor, *, cascade: bool
+    ) -> list[Change]:
+        """Delete a row, or mark it, and give everything that is gone, the row itself last.
 
         Raises:
             NotFoundError: There is no such row.
-            ConflictError: Rows that belong to it cannot do without it, or are more than `API_CASCADE_ROWS_MAX`.
+            ConflictError: A cascade is forbidden, or rows that belong to the row cannot do without it, or are more than
+                `API_CASCADE_ROWS_MAX`.
         """
+        key = self._require_key(operation.key)
+        mark = self._resource.soft_delete
         # Without a lock: what belongs to the row is changed before it, the order in which everybody else locks them.
-        instance = self._find(session, self._by_key, self._require_key(key))
+        is_locked = operation.precondition is not None or not (mark is None or cascade)
+        statement = self._to_change if is_locked else self._by_key
+        instance = self._find(session, statement, operation, executor, deleted_too=cascade)
         if instance is None:
             raise self._not_found()
-        self._dependents.check(session, self._require_key(key))
-        session.delete(instance)
+        self._check_state(operation, instance)
+        removed: list[Change] = []
+        if mark is not None and not cascade:
+            instance = self._hooks.removing(instance)
+            setattr(instance, mark.fact.name, mark.mark())
+        else:
+            dependents = dependents_of(session, instance, self._settings) if cascade else []
+            removed = [change for dependent in reversed(dependents) for change in self._remove(session, dependent)]
+            if not cascade:
+                self._dependents.check(session, key)
+            session.delete(self._hooks.removing(instance))
         try:
             session.flush()
         except AssertionError as error:
-            if not str(error).startswith(_BLANKED_KEY):
+            if not str(error).startswith(BLANKED_KEY):
                 raise
             raise row_is_referred_to(self._resource) from error
+        return [*removed, Change(self._resource, "deleted", key)]
+
+    def _remove(self, session: Session, dependent: Any) -> list[Change]:
+        resource = self._registry.get(type(dependent))
+        if resource is None:
+            session.delete(dependent)
+            return []
+        change = Change(resource, "deleted", resource.key_of(dependent))
+        session.delete(self._all_hooks[resource.model].removing(dependent))
+        return [change]
 
     # --- rows ---------------------------------------------------------------------------------------------------------
 
-    def _insert(self, session: Session, values: Mapping[str, Any]) -> Written:
-        if self._direct.serves(session, values):
+    def _is_direct(self, session: Session, values: Mapping[str, Any]) -> bool:
+        return not self._hooks.watches_instances() and self._direct.serves(session, values)
+
+    def _insert(
+        self, session: Session, operation: Operation, executor: SessionExecutor, values: Mapping[str, Any]
+    ) -> Written:
+        if self._is_direct(session, values):
             key = self._direct.insert(session, values)
             if len(key) < len(self._resource.key):
                 raise row_not_kept(self._resource)
             return Written(key, created=True)
-        try:
+        if self._nested is not None and self._nested.concerns(self._resource, values):
+            return Written(self._nested.write(session, operation, executor, self._resource, values), created=True)
+        # Which value it was, the model does not say.
+        with refusing(lambda: names_of(self._resource, self._maker.refused(values) or values)):
             instance = self._maker.make(values)
-        except REFUSALS as error:
-            # Which value it was, the model does not say.
-            raise self._refused(self._maker.refused(values) or values) from error
+        instance = self._hooks.adding(instance)
         session.add(instance)
         session.flush()
         return Written(self._resource.key_of(instance), created=True)
 
-    def _assign(self, session: Session, instance: object, key: Key, values: Mapping[str, Any]) -> Written:
+    def _assign(
+        self,
+        session: Session,
+        operation: Operation,
+        executor: SessionExecutor,
+        instance: object,
+        values: Mapping[str, Any],
+    ) -> Written:
+        key = self._require_key(operation.key)
+        if self._nested is not None and self._nested.concerns(self._resource, values):
+            self._nested.write(session, operation, executor, self._resource, values, instance)
+            return Written(key, created=False)
         for attribute, value in values.items():
-            try:
+            with refusing(partial(names_of, self._resource, [attribute])):
                 setattr(instance, attribute, value)
-            except REFUSALS as error:
-                raise self._refused([attribute]) from error
+        session.add(self._hooks.updating(instance))
         session.flush()
         return Written(key, created=False)
 
-    def _refused(self, attributes: Iterable[str]) -> ValidationError:
-        fields = (self._resource.field_of_attribute(attribute) for attribute in attributes)
-        return ValidationError({item.name: ["Not accepted by the model."] for item in fields if item is not None})
-
-    def _find(self, session: Session, statement: sa.Select[Any], key: Key) -> Any | None:
-        found = session.execute(statement, key_parameters(key)).scalars()
+    def _find(
+        self,
+        session: Session,
+        statement: sa.Select[Any],
+        operation: Operation,
+        executor: SessionExecutor,
+        *,
+        deleted_too: bool = False,
+    ) -> Any | None:
+        """Load the row of an operation, as long as the caller may see it."""
+        if not (operation.include_deleted or deleted_too):
+            statement = statement.options(*self._hidden)
+        if operation.precondition is not None or operation.merges:
+            self.lock(session)
+        restricted = executor.restricted((self._resource,), statement)
+        key = self._require_key(operation.key)
+        found = session.execute(restricted, key_parameters(key)).scalars()
         try:
             return found.first()
         except UNREADABLE as error:
             raise unreadable_value(error, self._resource.name) from error
+
+    def lock(self, session: Session) -> None:
+        """Let a transaction of SQLite be one that writes from its beginning.
+
+        It knows no row locks, and its driver begins a transaction with the first statement that writes: what is read
+        before could be another row by then, and a savepoint before would be a transaction of its own.
+        """
+        connection = session.connection(bind_arguments={"mapper": self._resource.facts.mapper})
+        if connection.dialect.name == "sqlite" and self._lock_nothing is not None:
+            connection.execute(self._lock_nothing)
+
+    def _check_state(self, operation: Operation, instance: Any | None) -> None:
+        if operation.precondition is not None:
+            operation.precondition.check(None if instance is None else self.tags.of_instance(instance))
+
+    def _merged(self, instance: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Merge JSON values into those of the row (RFC 7396)."""
+        merged = dict(values)
+        for fact in self._resource.facts.columns:
+            patch = values.get(fact.name)
+            if isinstance(fact.type, sa.JSON) and isinstance(patch, dict):
+                merged[fact.name] = merge_patch(getattr(instance, fact.name), patch)
+        return merged
+
+    def _with_mark(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Let a new row be one that is not deleted."""
+        mark = self._resource.soft_delete
+        return values if mark is None else {mark.fact.name: mark.active, **values}
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 
@@ -223,7 +386,7 @@ class Writer:
         }
         return {**body, **missing}
 
-    def _read(self, method: str, body: Mapping[str, Any], key: Key) -> dict[str, Any]:
+    def _read(self, reader: BodyReader | NestedReader, body: Mapping[str, Any], key: Key) -> dict[str, Any]:
         """Read a body for the row of the URL: its key may stand in the body only as it is in the URL (rest 5.3)."""
         errors: dict[str, Any] = {}
         for item, value in zip(self._resource.key, key, strict=True):
@@ -231,7 +394,7 @@ class Writer:
                 errors[item.name] = ["The key in the body differs from the key in the URL."]
         if errors:
             raise ValidationError(errors)
-        values = self._readers[method].read(body)
+        values = reader.read(body)
         for item in self._resource.key:
             values.pop(item.attribute, None)
         return values
@@ -245,7 +408,9 @@ class Writer:
             given: Attribute values of the body and of the key.
         """
         values: dict[str, Any] = {}
+        filled = set() if self._nested is None else self._nested.filled(self._resource, given)
         items = [item for item in self._resource.fields.values() if isinstance(item.fact, ColumnFact)]
+        items = [item for item in items if item.attribute not in filled]
         parameters = {_column_key(item): given[item.attribute] for item in items if item.attribute in given}
         for item in items:
             if item.attribute in given or "PUT" in item.locked_in or "GET" in item.hidden_in:
@@ -256,8 +421,8 @@ class Writer:
         return values
 
 
-def _locked(by_key: sa.Select[Any], resource: Resource) -> sa.Select[Any]:
-    """Let the select of a row wait for whoever changes it, and see what was committed last.
+def locked(by_key: sa.Select[Any], resource: Resource) -> sa.Select[Any]:
+    """Let the select of rows wait for whoever changes them, and see what was committed last.
 
     The ORM writes only what differs from what was read, which the transaction of MariaDB and MySQL takes from the
     time of its first statement. A version column finds out by itself. `key_share` lets others refer to the row.
@@ -268,6 +433,16 @@ def _locked(by_key: sa.Select[Any], resource: Resource) -> sa.Select[Any]:
         return by_key
     # Subclasses that are loaded with their parent stand in outer joins, which PostgreSQL does not lock.
     return by_key.with_for_update(key_share=True, of=base if mapper.with_polymorphic_mappers else None)
+
+
+def _locking_nothing(resource: Resource) -> sa.Delete | None:
+    table: Any = resource.facts.mapper.base_mapper.local_table
+    return sa.delete(table).where(sa.false()) if isinstance(table, sa.Table) else None
+
+
+def _secret_of(app: Flask) -> bytes:
+    secret = app.secret_key
+    return secret.encode() if isinstance(secret, str) else secret or b""
 
 
 def _column_key(item: Field) -> str:
