@@ -1,21 +1,27 @@
 """Applications over real databases, for the tests of this package.
 
 `FLARCHITECT_TEST_DATABASES` names the databases: a comma list of `sqlite`, `postgresql` and `mariadb`.
+`FLARCHITECT_TEST_REDIS=1` adds the tests that need Redis.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import decimal
 import os
+import socket
+import threading
 import uuid
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, scoped_session, sessionmaker
 
 from flarchitect_core.state import state_of
@@ -28,6 +34,19 @@ SERVERS = {
     "mariadb": os.environ.get("FLARCHITECT_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"),
 }
 DATABASES = os.environ.get("FLARCHITECT_TEST_DATABASES", "sqlite").split(",")
+
+
+# What a test that asks a server gets it by.
+ON_SERVERS = frozenset({"database_kind", "databases", "kind", "redis_url", "reflected"})
+
+
+def pytest_collection_modifyitems(config, items):
+    """With servers alone, leave out the tests that ask none of them: they run on SQLite."""
+    if "sqlite" in DATABASES:
+        return
+    left_out = [item for item in items if not ON_SERVERS.intersection(item.fixturenames)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if ON_SERVERS.intersection(item.fixturenames)]
 
 
 class Served:
@@ -46,6 +65,13 @@ class Served:
         assert response.status_code == 200, response.get_data(as_text=True)
         return response.get_json()["value"]
 
+    def ids(self, url: str) -> list[Any]:
+        """GET a collection whose rows are all on one page, and give their ids."""
+        body = self.client.get(url).get_json()
+        assert body.get("errors") is None, body
+        assert body["total_count"] == len(body["value"])
+        return [record["id"] for record in body["value"]]
+
     def scalar(self, statement: str) -> Any:
         """Run SQL and give the first value."""
         with self.engine.connect() as connection:
@@ -55,6 +81,12 @@ class Served:
         """Run and commit a statement."""
         with self.engine.begin() as connection:
             connection.execute(statement, *parameters)
+
+    def advance_sequences(self, *tables: str) -> None:
+        """Let PostgreSQL give keys after those that were given: it does not look at them."""
+        if self.engine.dialect.name == "postgresql":
+            for table in tables:
+                self.execute(sa.text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"))
 
 
 @pytest.fixture(scope="session", params=DATABASES)
@@ -249,10 +281,7 @@ def fill_cinema(served: Served, cinema: Any, *, films: int = 5) -> None:
     )
     served.execute(sa.insert(cinema.Award), [{"id": n, "label": f"Award {n}", "film_id": n} for n in numbers])
     served.execute(sa.insert(cinema.film_actor), [{"film_id": n, "actor_id": 1} for n in numbers])
-    if served.engine.dialect.name == "postgresql":
-        # Keys that were given do not advance the sequences.
-        for table in ("studios", "actors", "films", "awards"):
-            served.execute(sa.text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"))
+    served.advance_sequences("studios", "actors", "films", "awards")
 
 
 @pytest.fixture
@@ -267,3 +296,268 @@ def cinema_app(serve, cinema):
 def fill():
     """`fill_cinema`, for tests that serve the cinema with options of their own."""
     return fill_cinema
+
+
+REDIS_URL = os.environ.get("FLARCHITECT_REDIS_URL", "redis://127.0.0.1:6379/0")
+
+
+class Wire:
+    """A local port that leads to Redis until it is cut, or until nothing comes through it any more."""
+
+    def __init__(self, target: tuple[str, int]) -> None:
+        self._target = target
+        self._sockets: list[socket.socket] = []
+        self.is_silent = False
+        self.port = 0
+        self.mend()
+
+    def mend(self) -> None:
+        """Take connections, on the same port as before."""
+        self.is_silent = False
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+
+    def cut(self) -> None:
+        """Refuse new connections, and end those there are."""
+        for each in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
+        self._sockets.clear()
+
+    def _accept(self, listener: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                near, _ = listener.accept()
+                far = socket.create_connection(self._target)
+                self._sockets += [near, far]
+                for ends in ((near, far), (far, near)):
+                    threading.Thread(target=self._carry, args=ends, daemon=True).start()
+
+    def _carry(self, source: socket.socket, target: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                if not self.is_silent:
+                    target.sendall(data)
+
+
+@pytest.fixture
+def redis_url():
+    """Redis, for tests that run when `FLARCHITECT_TEST_REDIS` is set."""
+    if not os.environ.get("FLARCHITECT_TEST_REDIS"):
+        pytest.skip("FLARCHITECT_TEST_REDIS is not set; `nox -s services` tests with Redis")
+    return REDIS_URL
+
+
+@pytest.fixture
+def wire(redis_url):
+    """A way to Redis that the test can cut."""
+    url = urlsplit(redis_url)
+    result = Wire((url.hostname or "127.0.0.1", url.port or 6379))
+    yield result
+    result.cut()
+
+
+@pytest.fixture
+def prefix():
+    """The beginning of keys that no other test has."""
+    return f"flarchitect-test-{uuid.uuid4().hex}:"
+
+
+class LeagueBase(DeclarativeBase):
+    pass
+
+
+match_tag = sa.Table(
+    "match_tags",
+    LeagueBase.metadata,
+    sa.Column("match_id", sa.ForeignKey("matches.id"), primary_key=True),
+    sa.Column("tag_id", sa.ForeignKey("tags.id"), primary_key=True),
+)
+
+
+class Club(LeagueBase):
+    """Refers to itself, is referred to twice by matches, and has one stadium that refers to it."""
+
+    __tablename__ = "clubs"
+
+    class Meta:
+        pass
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(40))
+    city: Mapped[str | None] = mapped_column(sa.String(40))
+    api_key: Mapped[str] = mapped_column(sa.String(40), default="hush")
+    parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("clubs.id"))
+    parent: Mapped[Club | None] = relationship(back_populates="reserves", remote_side="Club.id")
+    reserves: Mapped[list[Club]] = relationship(back_populates="parent")
+    stadium: Mapped[Stadium | None] = relationship(back_populates="club", uselist=False)
+    contracts: Mapped[list[Contract]] = relationship(back_populates="club")
+
+    @hybrid_property
+    def initial(self) -> str:
+        return self.name[:1]
+
+    @initial.inplace.expression
+    @classmethod
+    def _initial(cls) -> Any:
+        return sa.func.substr(cls.name, 1, 1)
+
+
+class Contract(LeagueBase):
+    """Cannot be read."""
+
+    __tablename__ = "contracts"
+
+    class Meta:
+        block_methods = ["GET"]
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    salary: Mapped[int]
+    club_id: Mapped[int] = mapped_column(sa.ForeignKey("clubs.id"))
+    club: Mapped[Club] = relationship(back_populates="contracts")
+
+
+class Stadium(LeagueBase):
+    __tablename__ = "stadiums"
+
+    class Meta:
+        pass
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(40))
+    club_id: Mapped[int] = mapped_column(sa.ForeignKey("clubs.id"))
+    club: Mapped[Club] = relationship(back_populates="stadium")
+    seats: Mapped[list[Seat]] = relationship(back_populates="stadium")
+
+
+class Seat(LeagueBase):
+    """Has a composite key."""
+
+    __tablename__ = "seats"
+
+    class Meta:
+        pass
+
+    row: Mapped[str] = mapped_column(sa.String(4), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    stadium_id: Mapped[int] = mapped_column(sa.ForeignKey("stadiums.id"))
+    price: Mapped[int]
+    stadium: Mapped[Stadium] = relationship(back_populates="seats")
+    bookings: Mapped[list[Booking]] = relationship(back_populates="seat")
+
+
+class Booking(LeagueBase):
+    """Refers to a composite key."""
+
+    __tablename__ = "bookings"
+    __table_args__ = (sa.ForeignKeyConstraint(["seat_row", "seat_number"], ["seats.row", "seats.number"]),)
+
+    class Meta:
+        pass
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    seat_row: Mapped[str | None] = mapped_column(sa.String(4))
+    seat_number: Mapped[int | None]
+    match_id: Mapped[int] = mapped_column(sa.ForeignKey("matches.id"))
+    seat: Mapped[Seat | None] = relationship(back_populates="bookings")
+    match: Mapped[Match] = relationship(back_populates="bookings")
+
+
+class Match(LeagueBase):
+    """Refers to one model twice, and has a JSON column, over which no database can say DISTINCT."""
+
+    __tablename__ = "matches"
+
+    class Meta:
+        pass
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(40))
+    report: Mapped[dict[str, Any] | None] = mapped_column(sa.JSON)
+    home_team_id: Mapped[int] = mapped_column(sa.ForeignKey("clubs.id"))
+    away_team_id: Mapped[int | None] = mapped_column(sa.ForeignKey("clubs.id"))
+    home_team: Mapped[Club] = relationship(foreign_keys=home_team_id)
+    away_team: Mapped[Club | None] = relationship(foreign_keys=away_team_id)
+    goals: Mapped[list[Goal]] = relationship(back_populates="match")
+    tags: Mapped[list[Tag]] = relationship(secondary=match_tag, back_populates="matches")
+    bookings: Mapped[list[Booking]] = relationship(back_populates="match")
+
+
+class Goal(LeagueBase):
+    __tablename__ = "goals"
+
+    class Meta:
+        pass
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    player: Mapped[str] = mapped_column(sa.String(40))
+    minute: Mapped[int | None]
+    match_id: Mapped[int] = mapped_column(sa.ForeignKey("matches.id"))
+    match: Mapped[Match] = relationship(back_populates="goals")
+
+
+class Tag(LeagueBase):
+    __tablename__ = "tags"
+
+    class Meta:
+        pass
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    word: Mapped[str] = mapped_column(sa.String(40))
+    matches: Mapped[list[Match]] = relationship(secondary=match_tag, back_populates="tags")
+
+
+def _fill_league(served: Served) -> None:
+    clubs = [(1, "Ajax", "Oslo", None), (2, "Brann", "Bergen", None), (3, "Cork", None, 1), (4, "Derby", "Oslo", 3)]
+    matches = [(1, "Cup", 1, 2), (2, "Bowl", 2, 1), (3, "Friendly", 3, None), (4, "Final", 4, 3), (5, "Trial", 1, 3)]
+    goals = [(1, "Ada", 5, 1), (2, "Ada", 80, 1), (3, "Bo", 7, 1), (4, "Bo", None, 2), (5, "Cy", 12, 4)]
+    tags = [(1, "rain"), (2, "derby"), (3, "dull")]
+    rows: list[tuple[Any, list[dict[str, Any]]]] = [
+        (Club, [{"id": i, "name": n, "city": c, "parent_id": p, "api_key": "hush"} for i, n, c, p in clubs]),
+        (Contract, [{"id": 1, "salary": 4711, "club_id": 1}]),
+        (Stadium, [{"id": 1, "name": "Arena", "club_id": 1}, {"id": 2, "name": "Bowl", "club_id": 2}]),
+        (Seat, [{"row": r, "number": n, "stadium_id": 1, "price": n * 10} for r in "AB" for n in (1, 2)]),
+        (
+            Match,
+            [
+                {"id": i, "name": n, "report": {"note": n} if i == 1 else None, "home_team_id": h, "away_team_id": a}
+                for i, n, h, a in matches
+            ],
+        ),
+        (Goal, [{"id": i, "player": p, "minute": m, "match_id": f} for i, p, m, f in goals]),
+        (Tag, [{"id": i, "word": w} for i, w in tags]),
+        (match_tag, [{"match_id": m, "tag_id": t} for m, t in [(1, 1), (1, 2), (2, 1), (4, 3)]]),
+        (
+            Booking,
+            [
+                {"id": 1, "seat_row": "A", "seat_number": 1, "match_id": 1},
+                {"id": 2, "seat_row": "B", "seat_number": 2, "match_id": 1},
+                {"id": 3, "seat_row": None, "seat_number": None, "match_id": 2},
+            ],
+        ),
+    ]
+    for target, values in rows:
+        served.execute(sa.insert(target), values)
+
+
+@pytest.fixture(scope="session")
+def league():
+    """Models with every kind of relation: Club, Contract, Stadium, Seat, Booking, Match, Goal, Tag."""
+    names = (Club, Contract, Stadium, Seat, Booking, Match, Goal, Tag)
+    return SimpleNamespace(Base=LeagueBase, **{model.__name__: model for model in names})
+
+
+@pytest.fixture
+def league_app(serve):
+    """The league, served and filled."""
+    served = serve(LeagueBase)
+    _fill_league(served)
+    return served
+
+
+@pytest.fixture
+def fill_league():
+    """`league_app`'s rows, for tests that serve the league with options of their own."""
+    return _fill_league

@@ -317,7 +317,7 @@ QUERIES = [
     get("unknown parameter", "nmae=x", "unknown_parameter", "name__eq"),
     get("unknown parameter unlike any", "zzz=x", "unknown_parameter", "takes"),
     get("no name", "=x", "unknown_parameter"),
-    get("unknown operator", "name__contains=x", "invalid_operator", "like"),
+    get("unknown operator", "name__contain=x", "invalid_operator", "contains"),
     get("unknown column", "nmae__eq=x", "invalid_column", "name"),
     get("page 0", "page=0", "invalid_page", "1 or more"),
     get("page -1", "page=-1", "invalid_page", "integer"),
@@ -408,9 +408,15 @@ TYPES = [
             data=b'{"name": "x"}', content_type=sent)
         for method, path in (("POST", "/api/entries"), ("PUT", "/api/entries/1"), ("PATCH", "/api/entries/1"))
         for sent in (
-            None, "", "text/plain", "text/html", "application/xml", "application/x-www-form-urlencoded",
+            None, "", "text/plain", "text/html", "application/xhtml+xml", "application/x-www-form-urlencoded",
             "multipart/form-data; boundary=x", "application/jsonp", "json", ";;;", "application/octet-stream", "é",
         )
+    ),
+    *(
+        Bad(f"{method} of JSON as {sent}", method, path, 400, "malformed_xml", "line 1", data=b'{"name": "x"}',
+            content_type=sent)
+        for method, path in (("POST", "/api/entries"), ("PUT", "/api/entries/1"), ("PATCH", "/api/entries/1"))
+        for sent in ("application/xml", "text/xml; charset=utf-8")
     ),
     Bad("nothing at all", "POST", "/api/entries", 415, "unsupported_content_type", "none was sent"),
     post("UTF-16 announced", '{"name": "x"}'.encode("utf-16"), "malformed_json", "UTF-8",
@@ -486,7 +492,7 @@ def test_a_method_that_is_not_allowed_names_those_that_are(ledger):
 
 def test_a_refused_content_type_names_the_accepted_one(ledger):
     response = ledger.test_client().post("/api/entries", data="x", content_type="text/plain")
-    assert response.headers["Accept"] == "application/json"
+    assert response.headers["Accept"] == "application/json, application/xml"
 
 
 @pytest.mark.parametrize("limits", [{"API_BODY_SIZE_MAX_BYTES": 20}, {"MAX_CONTENT_LENGTH": 20}])

@@ -374,7 +374,7 @@ def test_a_boolean_takes_only_its_words(refused, value):
 def test_an_operator_that_a_type_has_not_is_refused_with_those_it_has(refused, query):
     errors = refused(query, "invalid_operator")
     assert "eq" in errors["message"]
-    assert set(errors["suggestions"]) <= set(ORDERED_OPERATORS)
+    assert not set(errors["suggestions"]) & {"like", "ilike", "contains", "startswith", "endswith"}
 
 
 @pytest.mark.parametrize("name", [*ORDERED_OPERATORS, "like", "ilike"])
@@ -400,7 +400,7 @@ def test_a_column_that_is_not_published_reads_like_one_that_does_not_exist(refus
         ("page_cuont__gt=1", "invalid_column", "page_count"),
         ("whole__gte=1", "invalid_operator", "ge"),
         ("whole__=1", "invalid_operator", "eq"),
-        ("name__contains=1", "invalid_operator", "in"),
+        ("name__contain=1", "invalid_operator", "contains"),
         ("whole=1", "unknown_parameter", "whole__eq"),
         ("nmae=1", "unknown_parameter", "name__eq"),
         ("limt=1", "unknown_parameter", "limit"),
@@ -457,7 +457,8 @@ def test_a_group_holds_when_one_of_its_conditions_does(ids, query, expected):
         "or[id__eq=1]x",
         "or[id__eq=1]=2",
         "or[1,2]",
-        "or[or[id__eq=1]]",
+        "or[or[id__eq=1]",
+        "or[nor[id__eq=1]]",
     ],
 )
 def test_a_malformed_group_is_refused_and_shows_how_to_write_one(refused, query):

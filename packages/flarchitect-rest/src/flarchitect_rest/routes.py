@@ -6,17 +6,23 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import Any, cast
 
-from flask import Blueprint, Flask, request
+from flask import Blueprint, Flask, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter, Rule
 
+from flarchitect_core.http.body import body_types
 from flarchitect_core.http.hooks import guard_blueprint
 from flarchitect_core.model.keys import CONVERTER_NAME, escape_key, unescape_key
 from flarchitect_core.model.resource import Relation, Resource
+from flarchitect_core.settings import Settings
 from flarchitect_core.state import ApplicationState
+from flarchitect_rest.bulk import BulkViews, allows_bulk
+from flarchitect_rest.export import ExportViews
+from flarchitect_rest.formats import in_collection_formats, in_record_formats
+from flarchitect_rest.services import Services
 from flarchitect_rest.views import RelationViews, ResourceViews
 
 __all__ = ["check_routes", "register_routes"]
@@ -24,6 +30,8 @@ __all__ = ["check_routes", "register_routes"]
 BLUEPRINT = "api"
 
 _COLLECTION_METHODS = frozenset({"GET", "POST"})
+_TELLING_METHODS = frozenset({"OPTIONS", "GET", "HEAD"})
+_BULK_METHODS = frozenset({"PATCH", "DELETE"})
 _ITEM_METHODS = frozenset({"GET", "PUT", "PATCH", "DELETE"})
 
 View = Callable[..., ResponseReturnValue]
@@ -73,7 +81,7 @@ class Route:
     relation: Relation | None = None
 
 
-def routes_of(resource: Resource) -> Iterator[Route]:
+def routes_of(resource: Resource, settings: Settings) -> Iterator[Route]:
     """Give every route of one resource: its collection and items on each of its paths, then its relations."""
     for path in resource.paths:
         for kind, rule, methods in (
@@ -81,6 +89,8 @@ def routes_of(resource: Resource) -> Iterator[Route]:
             ("item", f"{path}/{resource.item_rule()}", _ITEM_METHODS),
         ):
             existing = resource.methods & methods
+            if kind == "collection":
+                existing |= {method for method in _BULK_METHODS if allows_bulk(resource, method, settings)}
             if existing:
                 yield Route(rule, _endpoint(kind, path), existing)
     for relation in resource.relations.values():
@@ -92,17 +102,31 @@ def routes_of(resource: Resource) -> Iterator[Route]:
 
 def _views_of(resource: Resource, state: ApplicationState) -> Callable[[Route], View]:
     """Make the views of one resource, and the function that finds the view of each of its routes."""
-    views = ResourceViews(resource, state)
-    on_collection: Handlers = {"GET": views.list, "POST": views.create}
-    on_item: Handlers = {"GET": views.get, "PUT": views.replace, "PATCH": views.update, "DELETE": views.delete}
+    views, settings = ResourceViews(resource, state), state.settings
+    exports = ExportViews(resource, state)
+    listed = in_collection_formats(views.list, exports.rows, resource, settings)
+    bulk = BulkViews(views, resource, settings)
+    create = bulk.create if allows_bulk(resource, "POST", settings) else views.create
+    many: Handlers = {"POST": create, "PATCH": bulk.update, "DELETE": bulk.delete}
+    written: Handlers = {method: in_record_formats(view, settings) for method, view in many.items()}
+    on_collection: Handlers = {"GET": listed, **written}
+    item: Handlers = {"GET": views.get, "PUT": views.replace, "PATCH": views.update, "DELETE": views.delete}
+    on_item: Handlers = {method: in_record_formats(view, settings) for method, view in item.items()}
 
     def view_of(route: Route) -> View:
         if route.relation is not None:
-            related = RelationViews(route.relation, state)
-            return related.list if route.relation.many else related.get
+            return _related_view(route.relation, state)
         return _by_method(on_collection if route.rule in resource.paths else on_item)
 
     return view_of
+
+
+def _related_view(relation: Relation, state: ApplicationState) -> View:
+    views, target = RelationViews(relation, state), relation.target
+    if not relation.many:
+        return in_record_formats(views.get, state.settings)
+    export = partial(ExportViews(target, state).related, relation)
+    return in_collection_formats(views.list, export, target, state.settings)
 
 
 def _by_method(handlers: Handlers) -> View:
@@ -112,6 +136,18 @@ def _by_method(handlers: Handlers) -> View:
         return handlers["GET" if method == "HEAD" else method](**variables)
 
     return view
+
+
+def _tell_patches(settings: Settings) -> Callable[[Response], Response]:
+    """Make the function that tells, where a row can be patched, with which media types (RFC 5789, 3.1)."""
+
+    def tell(response: Response) -> Response:
+        rule = request.url_rule
+        if request.method in _TELLING_METHODS and rule is not None and "PATCH" in (rule.methods or ()):
+            response.headers["Accept-Patch"] = ", ".join(body_types(settings))
+        return response
+
+    return tell
 
 
 def _endpoint(kind: str, path: str) -> str:
@@ -131,7 +167,7 @@ def check_routes(state: ApplicationState) -> None:
         for method in rule.methods or ()
     }
     for resource in state.registry:
-        for route in routes_of(resource):
+        for route in routes_of(resource, state.settings):
             for method in sorted(route.methods):
                 endpoint = taken.get((_shape(route.rule), method))
                 if endpoint is not None:
@@ -146,7 +182,7 @@ def _shape(rule: str) -> str:
     return re.sub(r"<[^>]*>", "<>", rule)
 
 
-def register_routes(state: ApplicationState) -> None:
+def register_routes(state: ApplicationState, services: Services) -> None:
     """Register all routes in one blueprint below the prefix."""
     prefix = state.registry.prefix
     state.app.url_map.converters.setdefault(CONVERTER_NAME, KeyConverter)
@@ -154,10 +190,11 @@ def register_routes(state: ApplicationState) -> None:
     guard_blueprint(blueprint, state)
     for resource in state.registry:
         view_of = _views_of(resource, state)
-        for route in routes_of(resource):
-            blueprint.add_url_rule(
-                route.rule[len(prefix) :], route.endpoint, view_of(route), methods=sorted(route.methods)
-            )
+        for route in routes_of(resource, state.settings):
+            serves = resource if route.relation is None else route.relation.target
+            view = services.around(view_of(route), route.rule, route.methods, serves)
+            blueprint.add_url_rule(route.rule[len(prefix) :], route.endpoint, view, methods=sorted(route.methods))
+    blueprint.after_request(_tell_patches(state.settings))
     with _late_builders(state.app):
         state.app.register_blueprint(blueprint)
     state.owned_paths.append(prefix)

@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl, quote
 
 from flask import Response, request
+from sqlalchemy.orm import Session
 
 from flarchitect_core import options
 from flarchitect_core.errors import QueryError
-from flarchitect_core.http.body import read_object
+from flarchitect_core.http.body import MERGE_PATCH, read_object
+from flarchitect_core.http.preferences import APPLIED, preferred_return
 from flarchitect_core.model.resource import PATH_SAFE, Relation, Resource
-from flarchitect_core.operations.executor import SessionExecutor
-from flarchitect_core.operations.read import list_rows, parent_not_found, read_related_row, read_row, read_written_row
-from flarchitect_core.operations.write import Writer, Written, unit_of_work
-from flarchitect_core.query.compile import Scope
+from flarchitect_core.operations.operation import Operation
+from flarchitect_core.operations.service import Saved
 from flarchitect_core.query.expressions import CollectionQuery
 from flarchitect_core.query.include import View
-from flarchitect_core.query.paging import page_links
-from flarchitect_core.query.parse import parse_collection, parse_view
+from flarchitect_core.query.paging import Extent, PageLinks, page_headers, page_links
+from flarchitect_core.query.parse import parse_cascade, parse_collection, parse_view
 from flarchitect_core.state import ApplicationState
+from flarchitect_rest.conditions import Conditions
+from flarchitect_rest.repetition import once
 
-__all__ = ["RelationViews", "ResourceViews"]
+__all__ = ["Parameters", "RelationViews", "ResourceViews", "by_name", "query_parameters"]
 
 _PARAMETERS_MAX = 500
 
 Parameters = list[tuple[str, str]]
 
 
-def _parameters() -> Parameters:
+def query_parameters() -> Parameters:
     """Read the query of the request as pairs in their order, which `request.args` does not keep."""
     raw = request.query_string
     if not raw:
@@ -45,115 +48,159 @@ def _parameters() -> Parameters:
 class _Views:
     """What the views of resources and relations share."""
 
-    def __init__(self, state: ApplicationState) -> None:
-        self._state = state
+    def __init__(self, resource: Resource, state: ApplicationState) -> None:
+        self._resource = resource
         self._settings = state.settings
         self._envelope = state.envelope
+        self.service = self._service = state.services[resource.model]
+        self._conditions = Conditions(resource, state)
 
-    def _executor(self) -> SessionExecutor:
-        return SessionExecutor(self._state, request.root_path.rstrip("/"))
-
-    def _answer_page(self, resource: Resource, scope: Scope | None = None) -> Response:
-        parameters = _parameters()
-        query = parse_collection(resource, parameters, self._settings)
-        page = list_rows(resource, query, self._executor(), scope)
-        next_url, previous_url = self._links(parameters, query, page.total)
-        return self._envelope.response(
-            page.records, total_count=page.total, next_url=next_url, previous_url=previous_url
+    def operation(self, method: str, parameters: Parameters, **members: Any) -> Operation:
+        """Describe what the request asks for."""
+        return Operation(
+            self._resource, method, parameters=by_name(parameters), root=request.root_path.rstrip("/"), **members
         )
 
+    def _answer_page(self, **members: Any) -> Response:
+        parameters = query_parameters()
+        query = parse_collection(self._resource, parameters, self._settings)
+        links = partial(self._links, parameters, query)
+        operation = self.operation("GET", parameters, many=True, page_links=links, **members)
+        page = self._service.list(operation, query)
+        found = links(page.extent)
+        answer = self._envelope.response(
+            page.records,
+            total_count=page.extent.total,
+            next_url=found.next,
+            previous_url=found.previous,
+            headers=page_headers(found, page.extent),
+        )
+        return self._conditions.tag_list(answer)
+
+    def _answer_row(self, operation: Operation, view: View) -> Response:
+        self._conditions.before_read(operation)
+        record = self._service.get(operation, view)
+        return self._conditions.tag(self._envelope.response(record), operation, record)
+
     @staticmethod
-    def _links(parameters: Parameters, query: CollectionQuery, total: int) -> tuple[str | None, str | None]:
-        if query.page == 1 and total <= query.limit:
-            return None, None
+    def _links(parameters: Parameters, query: CollectionQuery, extent: Extent) -> PageLinks:
         # `request.base_url` is an IRI and has to be turned back: that costs more than the rest of the links.
         path = quote(request.root_path + request.path, safe=PATH_SAFE)
         # A `Host` that no host can have reads as an empty one.
         url = f"{request.scheme}://{request.host}{path}" if request.host else path
-        return page_links(url, parameters, query, total)
+        return page_links(url, parameters, query, extent)
 
 
 class ResourceViews(_Views):
     """The views of one resource; path variables are its key."""
 
-    def __init__(self, resource: Resource, state: ApplicationState) -> None:
-        super().__init__(state)
-        self._resource = resource
-
-    @cached_property
-    def _writer(self) -> Writer:
-        # Its schemas cost more than the rest of a resource, and many resources are never written to.
-        return Writer(self._resource, self._state)
-
     def list(self) -> Response:
         """Answer with a page of rows."""
-        return self._answer_page(self._resource)
+        return self._answer_page()
 
     def get(self, **variables: Any) -> Response:
         """Answer with one row."""
-        view = self._view("GET")
-        record = read_row(self._resource, self._resource.key_values(variables), view, self._executor())
-        return self._envelope.response(record)
+        return self._answer_row(*self._asked("GET", variables))
 
     def create(self) -> Response:
         """Create a row: 201 with `Location`."""
-        view, body = self._view("POST"), read_object(request, self._settings)
-        with unit_of_work(self._state, self._resource) as session:
-            return self._written(self._writer.create(session, body), view)
+        operation, view = self._asked("POST")
+        body = read_object(request, self._settings)
+        return self.written(
+            operation, lambda session: self._answer(operation, self._service.create(session, operation, body, view))
+        )
 
     def replace(self, **variables: Any) -> Response:
         """Replace a row: 200, or 201 when it was not there and the client may choose its key."""
-        view, body = self._view("PUT"), read_object(request, self._settings)
-        key = self._resource.key_values(variables)
-        with unit_of_work(self._state, self._resource) as session:
-            return self._written(self._writer.replace(session, key, body), view)
+        operation, view = self._asked("PUT", variables)
+        body = read_object(request, self._settings)
+        return self.written(
+            operation, lambda session: self._answer(operation, self._service.replace(session, operation, body, view))
+        )
 
     def update(self, **variables: Any) -> Response:
         """Change the named columns of a row."""
-        view, body = self._view("PATCH"), read_object(request, self._settings)
-        key = self._resource.key_values(variables)
-        with unit_of_work(self._state, self._resource) as session:
-            return self._written(self._writer.update(session, key, body), view)
+        operation, view = self._asked("PATCH", variables)
+        body = read_object(request, self._settings)
+        return self.written(
+            operation, lambda session: self._answer(operation, self._service.update(session, operation, body, view))
+        )
 
     def delete(self, **variables: Any) -> Response:
         """Delete a row: 200 with a null value."""
-        parse_view(self._resource, _parameters(), self._settings, "DELETE", accepted=())
-        with unit_of_work(self._state, self._resource, deleting=True) as session:
-            self._writer.delete(session, self._resource.key_values(variables))
-            return self._envelope.response(None)
+        parameters = query_parameters()
+        cascade = parse_cascade(self._resource, parameters, self._settings)
+        operation = self.operation("DELETE", parameters, key=self._resource.key_values(variables))
+        return self.written(
+            operation,
+            lambda session: self.shown(operation, self._service.delete(session, operation, cascade=cascade)),
+        )
 
-    def _view(self, method: str) -> View:
-        return parse_view(self._resource, _parameters(), self._settings, method)
+    def _asked(self, method: str, variables: Mapping[str, Any] | None = None) -> tuple[Operation, View]:
+        parameters = query_parameters()
+        view = parse_view(self._resource, parameters, self._settings, method)
+        key = None if variables is None else self._resource.key_values(variables)
+        return self.operation(method, parameters, key=key, include_deleted=view.include_deleted), view
 
-    def _written(self, written: Written, view: View) -> Response:
-        """Answer with the row as it now is, read in the transaction that wrote it."""
-        resource, executor = self._resource, self._executor()
-        record = read_written_row(resource, written.key, view, executor)
-        if not written.created:
-            return self._envelope.response(record)
-        location = f"{executor.root}{resource.link_path}/{resource.key_path(written.key)}"
+    def written(self, operation: Operation, answer: Callable[[Session], Response]) -> Response:
+        """Write in one transaction, and only once for one `Idempotency-Key`."""
+        operation.wants_value = preferred_return(request.environ.get("HTTP_PREFER")) != "minimal"
+        operation.merges = operation.method == "PATCH" and request.mimetype == MERGE_PATCH
+        if not operation.many:
+            self._conditions.before_write(operation)
+        with self._service.transaction(operation) as session:
+            return once(self._service.idempotency, session, lambda: answer(session))
+
+    def shown(self, operation: Operation, value: Any, *, status: int = 200, **members: Any) -> Response:
+        """Answer to a write with as much as the client would like to see.
+
+        Args:
+            members: As for the envelope, `headers` among them.
+        """
+        preferred = preferred_return(request.environ.get("HTTP_PREFER"))
+        headers = dict(members.pop("headers", ()))
+        if preferred is not None:
+            headers[APPLIED] = f"return={preferred}"
+        if operation.wants_value or status == 207:
+            return self._envelope.response(value, status=status, headers=headers, **members)
+        empty = Response(status=201 if status == 201 else 204, headers=headers)
+        empty.headers.pop("Content-Type", None)
+        return empty
+
+    def _answer(self, operation: Operation, saved: Saved) -> Response:
+        if not saved.created:
+            return self._conditions.tag(self.shown(operation, saved.value), operation, saved.value)
+        location = f"{operation.root}{self._resource.link_path}/{self._resource.key_path(saved.key)}"
         status = self._settings.get(options.CREATED_STATUS)
-        return self._envelope.response(record, status=status, headers={"Location": location})
+        answer = self.shown(operation, saved.value, status=status, headers={"Location": location})
+        return self._conditions.tag(answer, operation, saved.value)
 
 
 class RelationViews(_Views):
     """The views of one relation; path variables are the key of the parent."""
 
     def __init__(self, relation: Relation, state: ApplicationState) -> None:
-        super().__init__(state)
+        super().__init__(relation.target, state)
         self._relation = relation
 
     def list(self, **variables: Any) -> Response:
         """Answer with a page of the rows that the parent leads to."""
-        key = self._relation.source.key_values(variables)
-        if key is None:
-            raise parent_not_found(self._relation)
-        return self._answer_page(self._relation.target, Scope(self._relation, key))
+        return self._answer_page(relation=self._relation, key=self._relation.source.key_values(variables))
 
     def get(self, **variables: Any) -> Response:
         """Answer with the row that the parent leads to."""
-        target = self._relation.target
-        view = parse_view(target, _parameters(), self._settings, "GET")
+        parameters = query_parameters()
+        view = parse_view(self._resource, parameters, self._settings, "GET")
         key = self._relation.source.key_values(variables)
-        record = read_related_row(self._relation, key, view, self._executor())
-        return self._envelope.response(record)
+        operation = self.operation(
+            "GET", parameters, key=key, relation=self._relation, include_deleted=view.include_deleted
+        )
+        return self._answer_row(operation, view)
+
+
+def by_name(parameters: Parameters) -> dict[str, list[str]]:
+    """Give the parameters as hooks see them: each name with all of its values."""
+    values: dict[str, list[str]] = {}
+    for name, value in parameters:
+        values.setdefault(name, []).append(value)
+    return values

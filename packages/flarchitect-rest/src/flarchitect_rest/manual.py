@@ -1,0 +1,63 @@
+"""What stands before hand-written views: their rate limit (rest 8.1)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from flask import request
+
+from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.part import Guard
+from flarchitect_core.rates import Rate, parse_rates
+from flarchitect_core.settings import HTTP_METHODS, is_set
+from flarchitect_core.startup import StartupReport
+from flarchitect_core.state import ApplicationState
+from flarchitect_core.views.managed import ManagedView
+from flarchitect_rest import options
+from flarchitect_rest.limits import RateLimits, check_counter
+
+__all__ = ["limit_guard"]
+
+
+def limit_guard(state: ApplicationState, view: ManagedView) -> Guard | None:
+    """Give what counts the requests to a view, `None` when it has no rate limit.
+
+    Raises:
+        ConfigurationError: A rate cannot be read, or the service that is to count cannot be had.
+    """
+    rates = {method: rates for method in HTTP_METHODS if (rates := _rates(state, view, method))}
+    if not rates:
+        return None
+    if state.limiter is None:
+        report = StartupReport()
+        check_counter(state.settings, report)
+        report.raise_if_any()
+        state.limiter = RateLimits(state)
+    limits: RateLimits = state.limiter
+
+    def guard() -> None:
+        method = "GET" if request.method == "HEAD" else request.method
+        if method in rates:
+            limits.count(f"{method} {request.url_rule or request.path}", rates[method])
+
+    return guard
+
+
+def _rates(state: ApplicationState, view: ManagedView, method: str) -> tuple[Rate, ...]:
+    """Resolve the rates of a view: of its model, then its schemas, then the application (core 1)."""
+    info = view.info
+    value, origin = state.settings.resolve(options.RATE_LIMIT, model=info.model, method=method)
+    if origin != "model":
+        of_schemas = (_meta_rate(schema, method) for schema in (info.output_schema, info.input_schema))
+        value = next((each for each in of_schemas if is_set(each)), value)
+    try:
+        return parse_rates(value) if value else ()
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ConfigurationError(f"The rate limit of {view.name} is {value!r}: {error}") from error
+
+
+def _meta_rate(schema: ma.Schema | type[ma.Schema] | None, method: str) -> Any:
+    meta = getattr(schema, "Meta", None)
+    names = options.RATE_LIMIT.meta_names(method)
+    return next((value for name in names if is_set(value := getattr(meta, name, None))), None)
