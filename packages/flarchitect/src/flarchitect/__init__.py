@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from flarchitect import core, logging, schemas, utils
+from flarchitect import core, database, logging, schemas, specs, utils
 from flarchitect_core.architect import Architect
 from flarchitect_core.resolution import clear_config_cache
 
-__all__ = ["Architect", "__version__", "clear_config_cache", "core", "logging", "schemas", "utils"]
+__all__ = ["Architect", "__version__", "clear_config_cache", "core", "database", "logging", "schemas", "specs", "utils"]
 
 try:
     __version__ = version("flarchitect")

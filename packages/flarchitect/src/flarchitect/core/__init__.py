@@ -3,5 +3,7 @@
 from __future__ import annotations
 
 from flarchitect_core.architect import Architect
+from flarchitect_core.route_list import find_rule_by_function
+from flarchitect_core.simple_cache import SimpleCache
 
-__all__ = ["Architect"]
+__all__ = ["Architect", "SimpleCache", "find_rule_by_function"]

@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from flarchitect_core.model.schemas import AutoSchema
+from flarchitect_core.schema_tools import DeleteSchema, get_input_output_from_model_or_make
 
-__all__ = ["AutoSchema"]
+__all__ = ["AutoSchema", "DeleteSchema", "get_input_output_from_model_or_make"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from flarchitect_core.model.fields import EnumField
+from flarchitect_core.model.fields import EnumField, register_type_mapping
 from flarchitect_core.model.schemas import AutoSchema
+from flarchitect_core.schema_tools import DeleteSchema
 
-__all__ = ["AutoSchema", "EnumField"]
+__all__ = ["AutoSchema", "DeleteSchema", "EnumField", "register_type_mapping"]

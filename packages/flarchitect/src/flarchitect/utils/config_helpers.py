@@ -1,12 +1,8 @@
-"""Reading an option by its key."""
+"""Reading an option by its key, and the format of the current answer."""
 
 from __future__ import annotations
 
-import sys
-
-from flarchitect_core import resolution
+from flarchitect_core.http.negotiation import is_xml
 from flarchitect_core.resolution import get_config_or_model_meta
 
-__all__ = ["get_config_or_model_meta"]
-
-sys.modules[__name__] = resolution
+__all__ = ["get_config_or_model_meta", "is_xml"]

@@ -1,0 +1,7 @@
+"""Who calls."""
+
+from __future__ import annotations
+
+from flarchitect._parts import missing_part
+
+raise missing_part("flarchitect.authentication", "flarchitect-auth")

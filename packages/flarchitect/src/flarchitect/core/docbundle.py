@@ -1,0 +1,7 @@
+"""The documentation in one document."""
+
+from __future__ import annotations
+
+from flarchitect._parts import missing_part
+
+raise missing_part("flarchitect.core.docbundle", "flarchitect-docs")

@@ -1,0 +1,7 @@
+"""The documentation for language models."""
+
+from __future__ import annotations
+
+from flarchitect._parts import missing_part
+
+raise missing_part("flarchitect.mcp", "flarchitect-mcp")

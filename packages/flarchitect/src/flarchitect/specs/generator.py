@@ -1,0 +1,7 @@
+"""The OpenAPI document."""
+
+from __future__ import annotations
+
+from flarchitect._parts import missing_part
+
+raise missing_part("flarchitect.specs.generator", "flarchitect-docs")
