@@ -45,11 +45,12 @@ PACKAGES = sorted(project.parent.name for project in ROOT.glob("packages/*/pypro
 SOURCES = [f"packages/{name}/src" for name in PACKAGES]
 EACH_PACKAGE = nox.parametrize("package", [nox.param(name, id=name) for name in PACKAGES])
 
-# Where the tests find each database server. `nox -s services` needs all of them.
-SERVERS = {
+# Where the tests find each server. `nox -s services` needs all of them.
+DATABASES = {
     "PostgreSQL": ("FLARCHITECT_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"),
     "MariaDB": ("FLARCHITECT_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"),
 }
+SERVERS = {**DATABASES, "Redis": ("FLARCHITECT_REDIS_URL", "redis://127.0.0.1:6379/0")}
 STRESS_ROUNDS = 5
 
 # One process for each core; `-- -n 0` gives one, for a debugger.
@@ -93,19 +94,24 @@ def suite(session: nox.Session) -> None:
 
 @nox.session
 def services(session: nox.Session) -> None:
-    """Run the same tests against PostgreSQL and MariaDB; a missing server is a failure."""
+    """Run the same tests against PostgreSQL and MariaDB, and those of Redis; a missing server is a failure."""
     missing = [f"{name} at {place}" for name, place, answers in servers() if not answers]
     if missing:
         names = ", ".join(variable for variable, _ in SERVERS.values())
         session.error(f"No answer from {' and '.join(missing)}. Start the server or set its URL: {names}")
     install_workspace(session)
-    session.run(*PYTEST, *session.posargs, env={"FLARCHITECT_TEST_DATABASES": ",".join(SERVERS).lower()})
+    session.run(
+        *PYTEST,
+        *session.posargs,
+        env={"FLARCHITECT_TEST_DATABASES": ",".join(DATABASES).lower(), "FLARCHITECT_TEST_REDIS": "1"},
+    )
 
 
 @nox.session
 def stress(session: nox.Session) -> None:
-    """Repeat the suite in random orders, to find tests that depend on each other or on luck."""
+    """Repeat the suite in random orders, to find tests that depend on luck, and run those that take minutes."""
     install_workspace(session)
+    session.run("pytest", "-m", "stress", *session.posargs)
     for _ in range(STRESS_ROUNDS):
         session.run(*PYTEST, *session.posargs)
 
@@ -176,6 +182,7 @@ def left_out(session: nox.Session) -> None:
     """Say what `nox` alone does not test."""
     others = ", ".join(version for version in PYTHONS if version != CURRENT)
     session.log(f"Not tested: Python {others}; `nox -s tests` tests each one that this machine has.")
+    session.log("Not tested: what takes minutes, such as an export of a million rows; `nox -s stress` tests it.")
     for name, place, answers in servers():
         state = "answers" if answers else "was not found"
         session.log(f"Not tested: {name}, which {state} at {place}; `nox -s services` tests on all servers.")
@@ -256,7 +263,7 @@ def lowest(names: list[str]) -> list[str]:
 
 
 def servers() -> Iterator[tuple[str, str, bool]]:
-    """Try every database server.
+    """Try every server.
 
     Yields:
         Name, `host:port` and whether something answers there.
