@@ -277,6 +277,24 @@ def test_an_object_changes_all_rows_that_the_filter_finds(filled, collection):
 
 
 @pytest.mark.contract("rest-F44")
+def test_the_body_of_a_set_is_checked_once_unless_it_names_a_key(serve):
+    seen = []
+
+    def note(body):
+        seen.append(body)
+        return body
+
+    served = serve(Base, API_ALLOW_BULK=True, API_GLOBAL_PRE_DESERIALIZE_HOOK=note)
+    served.post("/api/parts", json=[{"name": f"n{number}", "shelf": "a"} for number in range(3)])
+    seen.clear()
+    url = "/api/parts?shelf__eq=a&max_affected=3"
+    assert served.patch(url, json={"stock": 4}).get_json()["total_count"] == 3
+    assert seen == [{"stock": 4}]
+    error_of(served.patch(url, json={"id": 1, "stock": 5}), 400)
+    assert served.scalar("SELECT sum(stock) FROM parts") == 12
+
+
+@pytest.mark.contract("rest-F44")
 @pytest.mark.parametrize("collection", COLLECTIONS)
 def test_a_filter_deletes_all_that_it_finds(filled, collection):
     response = filled.delete(f"/api/{collection}?shelf__eq=a&max_affected=3")

@@ -12,7 +12,11 @@ from sqlalchemy import BigInteger, ForeignKey, insert
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.plugins import PluginBase
+from flarchitect_core.simple_cache import SimpleCache
+from flarchitect_core.state import state_of
 from flarchitect_core.testing import count_statements, error_of
+from flarchitect_rest.caching import ResponseCache
 
 URL = "/api/studios"
 
@@ -217,6 +221,90 @@ def test_a_kept_answer_is_counted_and_passes_through_request_functions(serve, ci
     assert remaining == ["2", "1", "0"]
     error_of(served.get(URL), 429)
     assert seen == [200, 200, 200, 429]
+
+
+@pytest.mark.contract("rest 9.2, rest-F44")
+@pytest.mark.parametrize("path", [URL, f"{URL}/1"])
+def test_a_condition_holds_for_a_kept_answer_as_for_any_other(cached, path):
+    served = cached(API_ETAGS=True)
+    tag = served.get(path).headers["ETag"]
+    assert is_kept(served, path)
+    error_of(served.get(path, headers={"If-Match": '"other"'}), 412, "precondition_failed")
+    assert served.get(path, headers={"If-Match": "*"}).status_code == 200
+    assert served.get(path, headers={"If-None-Match": tag}).status_code == 304
+
+
+@pytest.mark.contract("rest 9.2")
+def test_a_write_while_another_one_ends_answers_is_not_forgotten(cinema_app, cinema):
+    class Failing(SimpleCache):
+        """Fails for a write that comes right after the mark of another one is set."""
+
+        marks = 0
+        is_away = False
+
+        def set(self, key, value, timeout=None):
+            if self.is_away:
+                raise OSError
+            super().set(key, value, timeout)
+            self.marks += 1
+            if self.marks == 1:
+                self.is_away = True
+                cache.drop([cinema.Studio])
+                self.is_away = False
+            return True
+
+    backend = Failing()
+    cache = ResponseCache(state_of(cinema_app.app), backend)
+    cache.drop([cinema.Studio])
+    time.sleep(2.1)
+    cache.drop([])
+    assert backend.marks == 2
+
+
+def every_row(statement, model, arguments):
+    return statement.where(model.id > 0)
+
+
+class Watching(PluginBase):
+    def after_model_op(self, context, output):
+        return output
+
+
+@pytest.mark.contract("rest 9.2")
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"API_SETUP_CALLBACK": lambda **arguments: arguments},
+        {"API_GLOBAL_SETUP_CALLBACK": lambda **arguments: arguments},
+        {"API_GET_RETURN_CALLBACK": lambda output, **arguments: {"output": output}},
+        {"API_FILTER_CALLBACK": every_row},
+        {"API_PLUGINS": [Watching]},
+    ],
+)
+def test_what_must_see_every_read_sees_it(serve, cinema, fill, caplog, config):
+    with caplog.at_level(logging.WARNING, "flarchitect.startup"):
+        served = serve(cinema.Base, API_CACHE_TYPE="SimpleCache", **config)
+    fill(served, cinema)
+    for url in (URL, f"{URL}/1", f"{URL}/1/films"):
+        assert [is_kept(served, url) for _ in range(2)] == [False, False]
+    assert "answers with Studio rows are not kept" in caplog.text
+
+
+@pytest.mark.contract("rest 9.2")
+def test_callbacks_of_writes_leave_the_cache_alone(serve, cinema, fill):
+    config = {"API_POST_SETUP_CALLBACK": lambda **arguments: arguments, "API_ADD_CALLBACK": lambda row, model: row}
+    served = serve(cinema.Base, API_CACHE_TYPE="SimpleCache", **config)
+    fill(served, cinema)
+    assert [is_kept(served, URL) for _ in range(2)] == [False, True]
+
+
+@pytest.mark.contract("rest 9.2")
+def test_a_full_cache_keeps_what_is_in_use(serve, cinema, fill):
+    served = serve(cinema.Base, API_CACHE_TYPE="SimpleCache", CACHE_THRESHOLD=4)
+    fill(served, cinema)
+    for page in range(1, 9):
+        served.get(f"{URL}?page={page}&limit=1")
+        assert is_kept(served, f"{URL}/1") is (page > 1)
 
 
 @pytest.mark.contract("rest 9.2")

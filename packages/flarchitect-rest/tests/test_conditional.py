@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
+from flarchitect_core.plugins import PluginBase
 from flarchitect_core.testing import count_statements, error_of
 
 WRITERS = 32
@@ -125,6 +126,35 @@ def test_a_hidden_column_is_in_the_tag_only_with_a_secret(serve):
         seen = tag_of(served, url)
         served.patch(url, json={"pin_hash": "2"})
         assert (tag_of(served, url) != seen) is differs
+
+
+def without_names(record, *, many):
+    return {name: value for name, value in record.items() if name != "name"}
+
+
+@pytest.mark.contract("rest-R31")
+@pytest.mark.parametrize("option", ["API_DUMP_CALLBACK", "API_GET_RETURN_CALLBACK", "API_PLUGINS"])
+def test_without_a_secret_no_tag_tells_of_what_code_may_leave_out(serve, option):
+    class Passing(PluginBase):
+        def after_model_op(self, context, output):
+            return output
+
+    code = {
+        "API_DUMP_CALLBACK": without_names,
+        "API_GET_RETURN_CALLBACK": lambda output, **arguments: {"output": output},
+        "API_PLUGINS": [Passing],
+    }
+    served = serve(Base, API_ETAGS=True, **{option: code[option]})
+    url = served.post("/api/goods", json={"name": "a"}).headers["Location"]
+    assert "ETag" not in served.get(url).headers
+    for tag in ('"old"', '""'):
+        error_of(served.patch(url, json={"name": "b"}, headers={"If-Match": tag}), 412, "precondition_failed")
+    assert served.patch(url, json={"name": "b"}, headers={"If-Match": "*"}).status_code == 200
+    error_of(served.put(url, json={"name": "c"}, headers={"If-None-Match": "*"}), 412, "precondition_failed")
+    versioned = served.post("/api/versioneds", json={"name": "a"}).headers["Location"]
+    seen = served.get(versioned).headers["ETag"]
+    assert served.patch(versioned, json={"stock": 2}, headers={"If-Match": seen}).status_code == 200
+    assert served.patch(versioned, json={"stock": 3}, headers={"If-Match": seen}).status_code == 412
 
 
 @pytest.mark.contract("rest-F48")

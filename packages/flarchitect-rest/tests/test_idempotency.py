@@ -88,6 +88,54 @@ def test_a_key_is_for_one_caller(app):
     assert number_of(app) == 2
 
 
+@pytest.mark.contract("rest-F47, R33")
+@pytest.mark.parametrize("cache", [None, "SimpleCache"])
+def test_a_key_is_for_one_tenant(serve, sessions, cache):
+    app = serve(Base, sessions=sessions, API_IDEMPOTENCY=True, API_CACHE_VARY=["X-Tenant"], API_CACHE_TYPE=cache)
+    places = []
+    for tenant in ("one", "two", "one"):
+        headers = {**KEY, "Authorization": "Bearer ada", "X-Tenant": tenant}
+        places.append(app.post("/api/payments", json={"amount": 5}, headers=headers).headers["Location"])
+    assert places[0] == places[2] != places[1]
+    assert number_of(app) == 2
+
+
+@pytest.mark.contract("rest-F47, R33")
+def test_callers_without_a_name_are_told_by_their_address(app):
+    places = []
+    for address in ("192.0.2.1", "192.0.2.2", "192.0.2.1"):
+        overrides = {"REMOTE_ADDR": address}
+        response = app.post("/api/payments", json={"amount": 5}, headers=KEY, environ_overrides=overrides)
+        places.append(response.headers["Location"])
+    assert places[0] == places[2] != places[1]
+    named = {**KEY, "Authorization": "Bearer ada"}
+    for address in ("192.0.2.1", "192.0.2.2"):
+        overrides = {"REMOTE_ADDR": address}
+        app.post("/api/payments", json={"amount": 5}, headers=named, environ_overrides=overrides)
+    assert number_of(app) == 3
+
+
+@pytest.mark.contract("rest-F47, R33")
+def test_a_key_is_for_one_format_and_content_type(app):
+    body = b'{"amount": 5}'
+    first = {**KEY, "Content-Type": "application/json"}
+    url = app.post("/api/payments", data=body, headers={"Content-Type": "application/json"}).headers["Location"]
+    assert app.patch(url, data=body, headers=first).status_code == 200
+    again = app.patch(url, data=body, headers={**first, "Accept": "application/json, */*;q=0.1"})
+    assert again.headers["Idempotency-Replayed"] == "true"
+    other = app.patch(url, data=body, headers={**KEY, "Content-Type": "application/merge-patch+json"})
+    assert "content type" in error_of(other, 422, "idempotency_key_reused")["message"]
+
+
+@pytest.mark.contract("rest-F47, R33")
+def test_a_repetition_is_in_the_format_that_is_asked_for(serve, sessions):
+    app = serve(Base, sessions=sessions, API_IDEMPOTENCY=True)
+    app.post("/api/payments", json={"amount": 5}, headers=KEY)
+    response = app.post("/api/payments", json={"amount": 5}, headers={**KEY, "Accept": "application/xml"})
+    assert (response.status_code, response.mimetype) == (422, "application/xml")
+    assert b"idempotency_key_reused" in response.data
+
+
 @pytest.mark.contract("rest-F47")
 def test_an_error_is_not_kept(app):
     app.post("/api/payments", json={"amount": 1, "note": "taken"})

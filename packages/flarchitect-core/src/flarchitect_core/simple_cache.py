@@ -21,7 +21,7 @@ class SimpleCache:
     Values are kept as they are: whoever changes one after `get` changes it for all.
 
     Args:
-        threshold: Entries to keep; beyond it those that ended go, then those set longest ago.
+        threshold: Entries to keep; beyond it those that ended go, then those used longest ago.
         default_timeout: Seconds an entry is kept; 0 is for ever.
     """
 
@@ -39,8 +39,13 @@ class SimpleCache:
 
     def get(self, key: str) -> Any:
         """Give the value of a key, `None` when there is none."""
-        ends, value = self._entries.get(key, (0.0, None))
-        return value if ends > time.monotonic() else None
+        with self._lock:
+            entry = self._entries.pop(key, None)
+            if entry is None or entry[0] <= time.monotonic():
+                return None
+            # At its end again, because the first ones go first.
+            self._entries[key] = entry
+            return entry[1]
 
     def get_many(self, *keys: str) -> list[Any]:
         """Give the values of several keys."""
@@ -50,7 +55,6 @@ class SimpleCache:
         """Keep a value for `timeout` seconds."""
         timeout = self._default_timeout if timeout is None else timeout
         with self._lock:
-            # At its end again, because the oldest go first.
             self._entries.pop(key, None)
             if len(self._entries) >= self._threshold:
                 self._make_room()

@@ -20,6 +20,7 @@ from flask.typing import ResponseReturnValue
 
 from flarchitect_core.circuit import Circuit
 from flarchitect_core.events import Change
+from flarchitect_core.http.conditional import check_read
 from flarchitect_core.http.responses import Answer
 from flarchitect_core.model.fields import to_jsonable
 from flarchitect_core.model.resource import Resource
@@ -29,7 +30,7 @@ from flarchitect_core.state import ApplicationState
 from flarchitect_rest import options
 from flarchitect_rest.dependencies import families_of
 
-__all__ = ["ResponseCache", "caller_of", "check_cache", "make_cache"]
+__all__ = ["ResponseCache", "caller_of", "check_cache", "identity_of", "is_anonymous", "make_cache"]
 
 T = TypeVar("T")
 View = Callable[..., ResponseReturnValue]
@@ -63,6 +64,19 @@ class Backend(Protocol):
 def caller_of(current: Request) -> str:
     """Tell callers apart by what they send to identify themselves."""
     return "\n".join(current.headers.get(name, "") for name in _CREDENTIALS)
+
+
+def is_anonymous(current: Request) -> bool:
+    """Say whether a request carries nothing that identifies its caller."""
+    return not any(name in current.headers for name in _CREDENTIALS)
+
+
+def identity_of(current: Request, state: ApplicationState) -> str:
+    """Tell apart whom answers are for: callers, and what the headers of `API_CACHE_VARY` say of them."""
+    cache: ResponseCache | None = state.cache
+    caller = caller_of if cache is None else cache.caller
+    # No header holds a line break, so that no caller can pretend to be another one with other headers.
+    return "\n".join([*(current.headers.get(name, "") for name in _names(state.settings)), caller(current)])
 
 
 def check_cache(state: ApplicationState) -> None:
@@ -116,8 +130,8 @@ class ResponseCache:
         self._headers = (*_VARYING, *_names(state.settings))
         if state.settings.get(options.CACHE_INVALIDATE):
             state.listeners.append(self._follow)
-        # Marks that are to be changed: no entry may be read before they are.
-        self._pending: set[str] = set()
+        # Marks that are to be changed, each with its next value: no entry may be read before they are.
+        self._pending: dict[str, str] = {}
         self._lock = Lock()
         self.caller: Callable[[Request], str] = caller_of
 
@@ -142,7 +156,9 @@ class ResponseCache:
     def drop(self, models: Iterable[type]) -> None:
         """Let the answers end that depend on these models or on models related to them; for after a commit."""
         with self._lock:
-            self._pending |= {_mark(self._families[model]) for model in models if model in self._families}
+            self._pending.update(
+                (_mark(self._families[model]), _new_mark()) for model in models if model in self._families
+            )
         self._settle()
 
     def _follow(self, changes: Iterable[Change]) -> None:
@@ -160,6 +176,8 @@ class ResponseCache:
         model = resource.model
         mark = _mark(self._families[model])
         timeout = self._state.settings.get(options.CACHE_TIMEOUT, model=model)
+        if timeout and self._is_left_out(resource):
+            timeout = 0
 
         def cached_view(**variables: Any) -> ResponseReturnValue:
             if request.method not in ("GET", "HEAD"):
@@ -170,6 +188,27 @@ class ResponseCache:
             return answer
 
         return cached_view
+
+    def _is_left_out(self, resource: Resource) -> bool:
+        """Say whether code of the application must see every read of a resource, and tell the user."""
+        hooks = self._state.hooks
+        family = self._families[resource.model]
+        # An answer may lead to any row of the family, and what filters those rows filters it.
+        filtering = [
+            item.name
+            for item in self._state.registry
+            if self._families[item.model] == family and hooks[item.model].filters("GET")
+        ]
+        mine = hooks[resource.model]
+        if not (filtering or mine.wants_setup("GET") or mine.wants_output("GET")):
+            return False
+        of_filters = f" of {', '.join(sorted(set(filtering)))}" if filtering else ""
+        reason = f"a filter callback{of_filters}" if filtering else "a setup or return callback, or a plugin,"
+        self._state.report.notice(
+            f"API_CACHE_TYPE: answers with {resource.name} rows are not kept, because {reason} takes part in them. Set "
+            f"{resource.name}.Meta.cache_timeout = 0 to say so yourself."
+        )
+        return True
 
     def _read(self, view: View, variables: dict[str, Any], mark: str, timeout: int) -> ResponseReturnValue:
         key = self._key()
@@ -213,17 +252,20 @@ class ResponseCache:
         if not self._pending:
             return True
         with self._lock:
-            pending = set(self._pending)
+            pending = dict(self._pending)
 
         def change() -> bool:
-            for mark in pending:
-                self._backend.set(mark, _new_mark(), 0)
+            for mark, value in pending.items():
+                self._backend.set(mark, value, 0)
             return True
 
         if not self._ask(change):
             return False
         with self._lock:
-            self._pending -= pending
+            for mark, value in pending.items():
+                # Another write may have asked for another change meanwhile.
+                if self._pending.get(mark) == value:
+                    del self._pending[mark]
         return True
 
     def _say(self, entry: list[Any]) -> Response:
@@ -233,16 +275,18 @@ class ResponseCache:
             if name not in answer.headers:
                 answer.headers[name] = text
         if "ETag" in answer.headers:
-            answer.make_conditional(request)
+            check_read(request.headers, answer.headers["ETag"])
+            if "HTTP_IF_NONE_MATCH" in request.environ:
+                answer.make_conditional(request)
         return answer
 
     def _key(self) -> str:
         """Name the answer: everything of the request that decides about it."""
         parts = sorted(request.query_string.split(b"&"), key=lambda pair: pair.partition(b"=")[0])
         texts = [request.scheme, request.host, request.root_path, request.path]
-        texts += [request.headers.get(name, "") for name in self._headers]
+        texts += [request.headers.get(name, "") for name in _VARYING]
         digest = blake2b(digest_size=32)
-        for text in (*map(str.encode, texts), b"&".join(parts), self.caller(request).encode()):
+        for text in (*map(str.encode, texts), b"&".join(parts), identity_of(request, self._state).encode()):
             # With its length before it, no text can pretend to be two.
             digest.update(b"%d:" % len(text) + text)
         return f"answer:{digest.hexdigest()}"

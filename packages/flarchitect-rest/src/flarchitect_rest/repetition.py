@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 from flask import Response, request
 from sqlalchemy.orm import Session
 
+from flarchitect_core.http.negotiation import best_format, record_formats
 from flarchitect_core.operations.idempotency import IdempotencyKeys, StoredAnswer, attempt_of
-from flarchitect_rest.caching import caller_of
+from flarchitect_core.state import state_of
+from flarchitect_rest.caching import identity_of, is_anonymous
 
 __all__ = ["once"]
 
@@ -27,8 +29,7 @@ def once(keys: IdempotencyKeys | None, session: Session, answer: Callable[[], Re
     header = request.headers.get(HEADER) if keys is not None and request.method in keys.methods else None
     if keys is None or header is None:
         return answer()
-    asked = (request.method.encode(), f"{request.root_path}{request.path}".encode(), request.query_string)
-    attempt = attempt_of(header, caller_of(request), (*asked, request.get_data()))
+    attempt = attempt_of(header, _caller(), _asked())
     stored = keys.begin(session, attempt)
     if stored is not None:
         return Response(stored.body, stored.status, [*stored.headers, (REPLAYED, "true")])
@@ -36,3 +37,23 @@ def once(keys: IdempotencyKeys | None, session: Session, answer: Callable[[], Re
     headers = [pair for pair in response.headers if pair[0] != "Content-Length"]
     keys.finish(session, attempt, StoredAnswer(response.status_code, headers, response.get_data()))
     return response
+
+
+def _caller() -> str:
+    identity = identity_of(request, state_of())
+    # Nothing else tells apart those who send no credentials, and what was said to one is not for another.
+    return f"{request.remote_addr}\n{identity}" if is_anonymous(request) else f"\n{identity}"
+
+
+def _asked() -> Iterator[bytes]:
+    settings = state_of().settings
+    chosen = best_format(request.environ.get("HTTP_ACCEPT"), record_formats(settings))
+    for text in (
+        request.method,
+        f"{request.root_path}{request.path}",
+        request.mimetype,
+        chosen.name if chosen is not None else "",
+    ):
+        yield text.encode()
+    yield request.query_string
+    yield request.get_data()

@@ -50,7 +50,8 @@ class Precondition:
 
 
 def _states(tags: ETags, *, weak: bool) -> set[str]:
-    return {tag.partition(".")[0] for tag in tags.as_set(include_weak=weak)}
+    # An empty tag is read as `None`.
+    return {(tag or "").partition(".")[0] for tag in tags.as_set(include_weak=weak)}
 
 
 def precondition_of(headers: Headers) -> Precondition | None:

@@ -26,10 +26,12 @@ class Sources:
     Attributes:
         own: Those of the model itself.
         foreign: Those of other tables.
+        tables: The other tables, also those of which no column is named.
     """
 
     own: tuple[ColumnFact, ...] = ()
     foreign: tuple[sa.Column[Any], ...] = ()
+    tables: tuple[sa.Table, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,17 +232,23 @@ def relations_read_by(function: Any, mapper: Mapper[Any]) -> tuple[tuple[str, ..
 def _sources(mapper: Mapper[Any], stored: Mapping[str, ColumnFact], elements: Iterable[ColumnElement[Any]]) -> Sources:
     own: dict[str, ColumnFact] = {}
     foreign: dict[sa.Column[Any], None] = {}
+    tables: dict[sa.Table, None] = {}
     for element in elements:
         for part in visitors.iterate(element):
+            if isinstance(part, sa.Table):
+                tables[part] = None
             for column in part.base_columns if isinstance(part, sa.Column) else ():
                 if not isinstance(column, sa.Column):
                     continue
                 fact = _stored_fact(mapper, stored, column)
                 if fact is None:
                     foreign[column] = None
+                    if isinstance(column.table, sa.Table):
+                        tables[column.table] = None
                 else:
                     own[fact.name] = fact
-    return Sources(tuple(own.values()), tuple(foreign))
+    others = (table for table in tables if table not in mapper.tables)
+    return Sources(tuple(own.values()), tuple(foreign), tuple(others))
 
 
 def _stored_fact(mapper: Mapper[Any], stored: Mapping[str, ColumnFact], column: sa.Column[Any]) -> ColumnFact | None:

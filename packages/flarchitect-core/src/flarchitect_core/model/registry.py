@@ -89,6 +89,7 @@ class Registry:
             self._add(model)
         for resource in self:
             self._add_relations(resource)
+            self._add_reads(resource)
         for resource in self:
             choose_schemas(resource, settings, report)
         add_search(self, settings, report)
@@ -150,6 +151,11 @@ class Registry:
                     f"Rename one, or give one of them a `Meta.endpoint_namer`."
                 )
         self._resources[model] = resource
+
+    def _add_reads(self, resource: Resource) -> None:
+        for item in resource.fields.values():
+            tables = set(item.fact.sources.tables)
+            item.reads.extend(other for other in self if tables.intersection(other.facts.mapper.tables))
 
     def _methods(self, facts: ModelFacts) -> frozenset[str]:
         methods = allowed_methods(self._settings, facts.model)

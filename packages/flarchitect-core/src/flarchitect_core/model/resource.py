@@ -42,6 +42,7 @@ class Field:
         locked_in: Methods whose bodies do not take it.
         required: Whether POST and PUT need it.
         checks: Method to the check that its bodies get for the column's format or name.
+        reads: Other resources whose tables its SQL reads; known when all resources are.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Field:
     locked_in: frozenset[str]
     required: bool
     checks: Mapping[str, Validator] = field(default_factory=dict)
+    reads: list[Resource] = field(default_factory=list)
 
     @property
     def attribute(self) -> str:

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 __all__ = ["RowTags", "digest"]
 
 _SIZE_BYTES = 12
+# A quote ends a tag, so that none holds one: a row in this state is there, and matches `*` alone.
+_UNNAMED = '"'
 
 
 class RowTags:
@@ -25,27 +27,29 @@ class RowTags:
     Args:
         secret: Without it, columns that no answer shows are left out: whoever knows the others could try values of
             them against the tag.
+        is_changed: Whether code of the application may leave columns out of answers. Which ones is not known, so that
+            without a secret only a version makes a tag.
 
     Attributes:
-        attributes: What a tag is made of.
+        attributes: What a tag is made of; empty when rows have none.
     """
 
-    def __init__(self, resource: Resource, secret: bytes) -> None:
+    def __init__(self, resource: Resource, secret: bytes, *, is_changed: bool = False) -> None:
         self._key = blake2b(secret, digest_size=32).digest() if secret else b""
         version = resource.facts.mapper.version_id_col
         columns = [fact for fact in resource.facts.columns if fact.column is not None]
         versions = [fact for fact in columns if fact.column is version]
-        self.attributes: tuple[str, ...] = tuple(
-            fact.name for fact in versions or columns if secret or _is_shown(fact, resource)
-        )
+        shown = [fact for fact in columns if secret or (not is_changed and _is_shown(fact, resource))]
+        # A version tells nothing of the other columns.
+        self.attributes: tuple[str, ...] = tuple(fact.name for fact in versions or shown)
 
-    def of_values(self, values: Sequence[Any]) -> str:
-        """Give the tag of a row whose `attributes` have these values."""
-        return digest(values, self._key)
+    def of_values(self, values: Sequence[Any]) -> str | None:
+        """Give the tag of a row whose `attributes` have these values; `None` when rows have no tags."""
+        return digest(values, self._key) if self.attributes else None
 
     def of_instance(self, instance: object) -> str:
-        """Give the tag of a row that was just loaded."""
-        return digest([getattr(instance, name) for name in self.attributes], self._key)
+        """Give the tag of a row that was just loaded; one that no client can name when rows have no tags."""
+        return self.of_values([getattr(instance, name) for name in self.attributes]) or _UNNAMED
 
 
 def _is_shown(fact: ColumnFact, resource: Resource) -> bool:

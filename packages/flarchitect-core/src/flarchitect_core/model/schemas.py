@@ -40,6 +40,7 @@ class AutoSchemaOptions(ma.SchemaOpts):
 
 # A body may hold tens of thousands of keys: finding what each may have meant, and an answer as long, help nobody.
 _UNKNOWN_KEYS_TOLD = 20
+_UNKNOWN_KEYS_READ = 200
 _KEY_CHARACTERS_TOLD = 100
 
 
@@ -356,6 +357,10 @@ class BodyReader:
         """
         errors: dict[str, Any] = {}
         known = {key: value for key, value in body.items() if self._is_read(key, value, errors)}
+        # marshmallow takes long over thousands of keys that it does not know, and some of them say it all.
+        surplus = [key for key in known if key not in self._accepted][_UNKNOWN_KEYS_READ:]
+        for key in surplus:
+            del known[key]
         partial = self._partial if self._partial is True else [*(self._partial or ()), *given]
         values: Any = {}
         try:
@@ -363,7 +368,7 @@ class BodyReader:
         except ma.ValidationError as error:
             errors = {**_messages(error), **errors}
         if errors:
-            raise self._failure(errors)
+            raise self._failure(errors, len(surplus))
         if not isinstance(values, dict):
             raise TypeError(
                 f"{type(self._schema).__mro__[1].__name__} gave {type(values).__name__} for a body instead of the "
@@ -409,8 +414,12 @@ class BodyReader:
         if errors:
             raise ValidationError(errors)
 
-    def _failure(self, errors: dict[str, Any]) -> ValidationError:
-        """Make the error, with the nearest name for each key that nobody knows."""
+    def _failure(self, errors: dict[str, Any], surplus: int) -> ValidationError:
+        """Make the error, with the nearest name for each key that nobody knows.
+
+        Args:
+            surplus: Number of further such keys.
+        """
         suggestions: dict[str, None] = {}
         is_unknown = [self._schema.error_messages["unknown"]]
         unknown = [key for key, messages in errors.items() if messages == is_unknown]
@@ -421,8 +430,9 @@ class BodyReader:
             shown = key if len(key) <= _KEY_CHARACTERS_TOLD else f"{key[:_KEY_CHARACTERS_TOLD]}…"
             told[shown] = ["Unknown field." + (f" Did you mean {near[0]!r}?" if near else "")]
             suggestions.update(dict.fromkeys(near))
-        if len(unknown) > _UNKNOWN_KEYS_TOLD:
-            told["…"] = [f"… and {len(unknown) - _UNKNOWN_KEYS_TOLD} more unknown fields."]
+        more = len(unknown) + surplus - _UNKNOWN_KEYS_TOLD
+        if more > 0:
+            told["…"] = [f"… and {more} more unknown fields."]
         failure = ValidationError(told)
         failure.suggestions = tuple(suggestions)
         return failure

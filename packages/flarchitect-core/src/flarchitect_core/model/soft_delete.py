@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from flarchitect_core import options
-from flarchitect_core.settings import is_set
+from flarchitect_core.settings import HTTP_METHODS, is_set
 from flarchitect_core.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -28,11 +28,21 @@ class SoftDelete:
         fact: The column of the mark.
         active: Its value in rows that are not deleted.
         deleted: Its value in deleted rows, or a callable that gives it, such as one that tells the time.
+        shown_in: Methods whose requests may ask to see deleted rows.
     """
 
     fact: ColumnFact
     active: Any
     deleted: Any
+    shown_in: frozenset[str]
+
+    def hides_from(self, asked_by: str | None) -> bool:
+        """Say whether deleted rows are hidden from a request.
+
+        Args:
+            asked_by: Its method, if it asks to see them.
+        """
+        return asked_by not in self.shown_in
 
     def mark(self) -> Any:
         """Give the value that deletes a row now."""
@@ -85,7 +95,10 @@ def soft_delete_of(facts: ModelFacts, settings: Settings, report: StartupReport)
     found: Callable[[str], ColumnFact | None] = {fact.name: fact for fact in facts.columns}.get
     fact = found(str(name))
     if fact is not None:
-        return SoftDelete(fact, *values)
+        get, allowed = settings.get, options.ALLOW_INCLUDE_DELETED
+        shown_in = frozenset(method for method in HTTP_METHODS if get(allowed, model=model, method=method))
+        active, deleted = values
+        return SoftDelete(fact, active, deleted, shown_in)
     own = settings.resolve(options.SOFT_DELETE, model=model)[1] == "model"
     if origin == "model" or own:
         near = nearest(str(name), [fact.name for fact in facts.columns], limit=1)

@@ -205,9 +205,9 @@ class BulkWriter:
         """
         found = self._matching(session, operation, query, most)
         items = [self._item(operation, key) for key in found]
-        values = [self._service.check(item, body) for item in items]
         if not items:
             return []
+        values = self._checked(items, body)
         if not self._hangs_on("PATCH") and not operation.merges and self._writer.update_all(session, found, values[0]):
             drafts = [
                 self._service.noted(item, Written(key, created=False)) for item, key in zip(items, found, strict=True)
@@ -216,6 +216,14 @@ class BulkWriter:
             drafts = [self._service.write(session, item, given) for item, given in zip(items, values, strict=True)]
         operation.changes += [change for item in items for change in item.changes]
         return self._read_back(operation, drafts, query.view)
+
+    def _checked(self, items: Sequence[Operation], body: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Check the one body of several items."""
+        # Only a key means another thing for each row; callbacks may keep, or change, what they are given.
+        if self._hangs_on("PATCH") or any(field.name in body for field in self._resource.key):
+            return [self._service.check(item, body) for item in items]
+        values = self._service.check(items[0], body)
+        return [dict(values) for _ in items]
 
     def delete_matching(
         self, session: Session, operation: Operation, query: CollectionQuery, *, most: int, cascade: bool
@@ -246,7 +254,7 @@ class BulkWriter:
             )
         self._writer.lock(session)
         names = tuple(item.attribute for item in self._resource.key)
-        shown = View(fields=(), relations=False, include_deleted=query.view.include_deleted, with_attributes=names)
+        shown = replace(query.view, fields=(), joined=frozenset(), relations=False, columns=(), with_attributes=names)
         plan = plan_of(self._resource, shown)
         keys_only = replace(query, view=shown, order=(), page=1, limit=most + 1)
         statements = statements_of(plan, keys_only)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from flarchitect_core.model.dumping import Record
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.operations.operation import Operation
+    from flarchitect_core.query.include import View
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["SessionExecutor"]
@@ -66,13 +68,20 @@ class SessionExecutor:
         found = [option for resource in resources for option in self._conditions_of(resource)]
         return statement.options(*found) if found else statement
 
-    def show(self, resource: Resource, key: tuple[Any, ...]) -> None:
-        """Let the rest of the operation see one row, whatever a filter callback says of it."""
-        clause = self._clause_of(resource)
-        if clause is not None:
-            model = resource.model
+    def show(self, resource: Resource, key: tuple[Any, ...], view: View) -> View:
+        """Let the rest of the operation see one row, whatever a filter callback or its mark says of it.
+
+        Returns:
+            The view by which to read the row.
+        """
+        model, clause, mark = resource.model, self._clause_of(resource), resource.soft_delete
+        conditions = [] if clause is None else [clause]
+        if mark is not None and mark.hides_from(view.deleted_asked_by):
+            conditions.append(mark.is_active())
+        if conditions:
             is_row = [getattr(model, item.attribute) == value for item, value in zip(resource.key, key, strict=True)]
-            self._conditions[model] = [restricted_to(model, sa.or_(clause, sa.and_(*is_row)))]
+            self._conditions[model] = [restricted_to(model, sa.or_(sa.and_(*conditions), sa.and_(*is_row)))]
+        return replace(view, spared=model)
 
     def dumped(self, resource: Resource, records: list[Record]) -> list[Record]:
         """Give the records of a resource as its dump callback leaves them."""

@@ -172,6 +172,10 @@ class Hooks:
         """Say whether anybody gets, and may replace, what an operation of this method gives."""
         return method in self._output_in
 
+    def changes_records(self) -> bool:
+        """Say whether anything, in any method, may leave out what a record would show."""
+        return bool(self._output_in) or any(self.dump_callback(method) is not None for method in HTTP_METHODS)
+
     def output(self, operation: Operation, context: Context, output: Any) -> Any:
         """Give the output as the return callback and the plugins leave it."""
         callback = self._bound["RETURN_CALLBACK", operation.method]

@@ -60,7 +60,8 @@ def attempt_of(header: str, caller: str, request: Iterable[bytes]) -> Attempt:
     Args:
         header: Value of `Idempotency-Key`, with or without quotes.
         caller: Identity of who asks. Two callers may use the same key and never see each other's answers.
-        request: What must be the same in every request with the key: method, path, query, body.
+        request: What must be the same in every request with the key: method, path, query, body, content type, and the
+                format of the answer.
 
     Raises:
         BadRequestError: It is no key.
@@ -182,7 +183,8 @@ class IdempotencyKeys:
             return None
         if found.fingerprint != attempt.fingerprint:
             raise ApiError(
-                "This Idempotency-Key was used for another request. Make a new key for each new request.",
+                "This Idempotency-Key was used for another request: its method, URL, body, content type or format "
+                "differs. Make a new key for each new request.",
                 status=422,
                 reason="idempotency_key_reused",
             )

@@ -408,8 +408,8 @@ class _Work:
 
     def run(self, resource: Resource, statement: sa.Select[Any], keys: Sequence[Key]) -> Iterator[Any]:
         """Run a select for these keys, over the rows that the request may see."""
-        if not self.operation.include_deleted:
-            statement = statement.options(*hide_deleted([resource]))
+        asked_by = self.operation.method if self.operation.include_deleted else None
+        statement = statement.options(*hide_deleted([resource], asked_by))
         restricted = self.executor.restricted((resource,), statement)
         for some in parts_of(keys):
             yield from self.session.execute(restricted, some)

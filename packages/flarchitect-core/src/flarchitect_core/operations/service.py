@@ -305,8 +305,7 @@ class ResourceService:
             fetched = self._fetch(operation, view, executor)
         except NotFoundError:
             # The row is the caller's own work: what hides it from readers must not undo the write.
-            executor.show(self.resource, written.key)
-            fetched = self._fetch_written(operation, replace(view, include_deleted=True), executor)
+            fetched = self._fetch_written(operation, executor.show(self.resource, written.key, view), executor)
         if context is None or not has_output:
             return Saved(fetched.dump(executor)[0], written.key, written.created)
         output = self._hooks.output(operation, context, fetched.instances()[0])

@@ -136,7 +136,7 @@ class Writer:
         self._to_change = locked(self._by_key, resource)
         self._hidden = hide_deleted([resource])
         self._maker = InstanceMaker(resource.facts)
-        self.tags = RowTags(resource, _secret_of(state.app))
+        self.tags = RowTags(resource, _secret_of(state.app), is_changed=state.hooks[resource.model].changes_records())
         self._lock_nothing = _locking_nothing(resource)
         self._dependents = DependentRows(resource, state.settings.get(options.CASCADE_ROWS_MAX, model=resource.model))
 

@@ -6,13 +6,14 @@ them, serve every request of the same shape, and the database can use its indice
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from flarchitect_core.errors import QueryError
@@ -185,13 +186,13 @@ def _build(plan: LoadPlan, query: CollectionQuery, scope: Scope | None, position
         terms = [*map(term_of, scope.relation.fact.order_by), *terms]
     limit, offset = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("row_limit", "row_offset"))
     touched = [relation.target for key in query.order for relation in key.path] + filters.resources
+    touched += [each for key in query.order for each in key.field.reads]
     touched += resource.search.resources() if query.words and resource.search is not None else []
     touched += [scope.relation.source] if scope is not None else []
     resources = tuple(dict.fromkeys((*plan.resources, *touched)))
-    if not query.view.include_deleted:
-        # The statement of the plan hides those of its own resources already.
-        rows = rows.options(*hide_deleted(resources[len(plan.resources) :]))
-        count = count.options(*hide_deleted(resources))
+    # The statement of the plan hides those of its own resources already.
+    rows = rows.options(*hide_deleted(resources[len(plan.resources) :], query.view.deleted_asked_by))
+    count = count.options(*hide_deleted(resources, query.view.deleted_asked_by))
     rows = joins.apply(rows).where(*conditions)
     # Joins that are only for columns and sorting never change how many rows there are.
     count = plan.joins.apply(count).where(*conditions) if plan.joins.spread_paths() else count.where(*conditions)
@@ -199,6 +200,7 @@ def _build(plan: LoadPlan, query: CollectionQuery, scope: Scope | None, position
     if query.cursor is None:
         rows = rows.order_by(*(term.clause() for term in terms)).limit(limit).offset(offset)
         return Statements(rows, count, resources, bounded)
+    _refuse_hidden(query, resource, scope)
     keyset = Keyset(terms, backward=position is not None and position.backward)
     if position is not None:
         if len(position.values) != len(keyset):
@@ -226,6 +228,28 @@ def _terms(keys: Sequence[OrderKey], resource: Resource, joins: Joins) -> list[S
     for path in joins.spread_paths():
         terms += [SortTerm(getattr(joins.spread_entity(path), item.attribute)) for item in path[-1].target.key]
     return terms
+
+
+def _refuse_hidden(query: CollectionQuery, resource: Resource, scope: Scope | None) -> None:
+    """Refuse an order by what clients may not see: the values of a row's position can be read in its cursor."""
+    order = scope.relation.fact.order_by if scope is not None and not query.order else ()
+    columns = {column for expression in order for part in visitors.iterate(expression) for column in _columns_of(part)}
+    hidden = [item for item in resource.fields.values() if "GET" in item.hidden_in]
+    if any(isinstance(item.fact, ColumnFact) and item.fact.column in columns for item in hidden):
+        raise QueryError(
+            "Rows cannot be given by cursor in this order: it is by a column that is not shown. Sort by others with "
+            "`order_by`, or use `page`.",
+            reason="not_sortable",
+        )
+    if any(item in resource.key for item in hidden):
+        raise QueryError(
+            f"{resource.name} rows cannot be given by cursor, because their key is not shown. Use `page`.",
+            reason="not_sortable",
+        )
+
+
+def _columns_of(part: Any) -> Iterable[Any]:
+    return part.base_columns if isinstance(part, sa.Column) else ()
 
 
 def _scoped(plan: LoadPlan, relation: Relation) -> tuple[sa.Select[Any], sa.Select[Any]]:
@@ -290,6 +314,7 @@ class Filters:
         )
 
     def _comparison(self, condition: Condition, column: Any) -> Any:
+        self.resources += condition.field.reads
         name, operator = f"flarchitect_value_{self._position}", condition.operator
         self._position += 1
         if condition.value is None:

@@ -56,8 +56,8 @@ def _build(resource: Resource, query: CollectionQuery, grouping: Grouping, scope
     if columns:
         each_group: sa.Select[Any] = sa.select(sa.literal_column("1").label("one")).select_from(rows).group_by(*columns)
         count = count.select_from(each_group.subquery("groups"))
-    if not query.view.include_deleted:
-        groups, count = (statement.options(*hide_deleted(resources)) for statement in (groups, count))
+    hidden = hide_deleted(resources, query.view.deleted_asked_by)
+    groups, count = (statement.options(*hidden) for statement in (groups, count))
     bounded = capped(count) if query.count == "capped" else estimated(count) if query.count == "estimated" else None
     return Statements(groups, count, resources, bounded)
 

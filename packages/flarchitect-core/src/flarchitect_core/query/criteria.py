@@ -2,7 +2,8 @@
 
 Criteria are loader criteria of SQLAlchemy, which reach a model wherever an ORM select mentions it: as the base, joined,
 aliased, in a subquery and in a count. So no route, relation, filter or sort can be built around them, as long as
-statements name mapped classes and never bare tables.
+statements name mapped classes and never bare tables. That goes for the application's own SQL, too: a hybrid property or
+expression that selects from a `Table` instead of the mapped class reads all of its rows.
 """
 
 from __future__ import annotations
@@ -30,10 +31,18 @@ def restricted_to(model: type, clause: Clause) -> ExecutableOption:
     return option
 
 
-def hide_deleted(resources: Iterable[Resource]) -> list[ExecutableOption]:
-    """Make the options that hide rows which are marked as deleted (rest 6.1)."""
+def hide_deleted(resources: Iterable[Resource], asked_by: str | None = None) -> list[ExecutableOption]:
+    """Make the options that hide rows which are marked as deleted (rest 6.1).
+
+    Args:
+        asked_by: Method of a request that asks to see them; models that forbid it hide theirs all the same.
+    """
     marks = {resource.model: resource.soft_delete for resource in resources}
-    return [restricted_to(model, mark.is_active()) for model, mark in marks.items() if mark is not None]
+    return [
+        restricted_to(model, mark.is_active())
+        for model, mark in marks.items()
+        if mark is not None and mark.hides_from(asked_by)
+    ]
 
 
 def condition_of(selected: Any, model: Any) -> Clause | None:

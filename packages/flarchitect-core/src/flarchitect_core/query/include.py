@@ -29,7 +29,7 @@ from flarchitect_core.model.dumping import (
     Value,
     compile_dump,
 )
-from flarchitect_core.model.inspect import HybridFact
+from flarchitect_core.model.inspect import ColumnFact, HybridFact
 from flarchitect_core.model.schemas import RelationField, output_schema_of
 from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.joins import JoinedColumn, Joins
@@ -61,7 +61,8 @@ class View:
         relations: Whether relations are shown at all.
         method: HTTP method of the request, which decides what is hidden.
         columns: Columns of joined relations to show among those of the row.
-        include_deleted: Whether rows that are marked as deleted are seen.
+        include_deleted: Whether rows that are marked as deleted are asked for; models may forbid to show theirs.
+        spared: A model whose deleted rows the executor hides, because it makes an exception of one.
         instances: Whether every row ends with its instance, for callbacks that want it.
         with_attributes: Mapped attributes to read besides those that are shown, for the tag of a row.
     """
@@ -74,8 +75,14 @@ class View:
     method: str = "GET"
     columns: tuple[JoinedColumn, ...] = ()
     include_deleted: bool = False
+    spared: type | None = None
     instances: bool = False
     with_attributes: tuple[str, ...] = ()
+
+    @property
+    def deleted_asked_by(self) -> str | None:
+        """The method of a request that asks for deleted rows, `None` of any other."""
+        return self.method if self.include_deleted else None
 
 
 class Executor(Protocol):
@@ -284,6 +291,8 @@ class _PlanBuilder:
         """Give the position of a mapped attribute in the row, adding it when needed."""
         if attribute not in self.positions:
             self.positions[attribute] = self.expression(getattr(self.resource.model, attribute))
+            item = self.resource.field_of_attribute(attribute)
+            self._reads([] if item is None else [item])
         return self.positions[attribute]
 
     def expression(self, expression: Any) -> int:
@@ -308,6 +317,7 @@ class _PlanBuilder:
         if relation.many:
             self.joins.spread(relation, is_outer=column.is_outer)
         self.resources[relation.target.model] = relation.target
+        self._reads([item])
         expression = self.joins.column((relation,), item.attribute)
         self.outputs[column.name] = Value(self.expression(expression), item.codec)
 
@@ -403,8 +413,8 @@ class _PlanBuilder:
             statement = statement.execution_options(populate_existing=True)
             complete = _completer([item.attribute for _, item in self.instance_only], keep=self.view.instances)
             width += len(self.instance_only) + self.view.instances
-        if not self.view.include_deleted:
-            statement = statement.options(*hide_deleted(self.resources.values()))
+        hiding = [each for model, each in self.resources.items() if model is not self.view.spared]
+        statement = statement.options(*hide_deleted(hiding, self.view.deleted_asked_by))
         dump, names = self._dump(width)
         return LoadPlan(
             self.resource,
@@ -446,10 +456,17 @@ class _PlanBuilder:
         }
         if self.schema is not None:
             followed = paths_of(self.schema, self.resource.facts.mapper)
-            self._mention(followed)
             used |= followed
+        self._mention(used)
+        for resource in list(self.resources.values()):
+            # An instance is loaded with all of its columns, expressions among them.
+            self._reads(item for item in resource.fields.values() if isinstance(item.fact, ColumnFact))
         # Only what the getters read is loaded, whatever the model loads with a row otherwise.
         return [lazyload("*"), *(_selectinload(self.resource.model, path) for path in sorted(used))]
+
+    def _reads(self, items: Iterable[Field]) -> None:
+        """Let what the SQL of fields reads of other models be what the request may see."""
+        self.resources.update((each.model, each) for item in items for each in item.reads)
 
     def _mention(self, paths: Iterable[Sequence[str]]) -> None:
         """Let the rows that paths lead to be those that the request may see."""

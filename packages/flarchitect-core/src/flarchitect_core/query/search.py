@@ -55,8 +55,9 @@ class Search:
     has_fulltext: bool
 
     def resources(self) -> list[Resource]:
-        """List the resources of related columns."""
-        return [relation.target for column in self.columns for relation in column.path]
+        """List the resources of related columns, and what the columns read."""
+        related = [relation.target for column in self.columns for relation in column.path]
+        return related + [each for column in self.columns for each in column.field.reads]
 
 
 # --- at start-up ------------------------------------------------------------------------------------------------------
