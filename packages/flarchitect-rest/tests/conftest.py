@@ -38,15 +38,35 @@ DATABASES = os.environ.get("FLARCHITECT_TEST_DATABASES", "sqlite").split(",")
 
 # What a test that asks a server gets it by.
 ON_SERVERS = frozenset({"database_kind", "databases", "kind", "redis_url", "reflected"})
+# What these files test happens before or after the database; besides SQLite one server is enough.
+ON_ONE_SERVER = frozenset(
+    {
+        "test_cache",
+        "test_cors",
+        "test_envelope",
+        "test_field_cases",
+        "test_formats",
+        "test_limits",
+        "test_manual_routes",
+    }
+    | {"test_plugins", "test_prefer", "test_routes", "test_sse", "test_type_mapping", "test_validation"}
+)
 
 
 def pytest_collection_modifyitems(config, items):
-    """With servers alone, leave out the tests that ask none of them: they run on SQLite."""
+    """With servers alone, leave out the tests that ask none of them, or have asked one: they run on SQLite."""
     if "sqlite" in DATABASES:
         return
-    left_out = [item for item in items if not ON_SERVERS.intersection(item.fixturenames)]
-    config.hook.pytest_deselected(items=left_out)
-    items[:] = [item for item in items if ON_SERVERS.intersection(item.fixturenames)]
+    kept = [item for item in items if _is_for_servers(item)]
+    config.hook.pytest_deselected(items=list(set(items).difference(kept)))
+    items[:] = kept
+
+
+def _is_for_servers(item):
+    if not ON_SERVERS.intersection(item.fixturenames):
+        return False
+    kind = item.callspec.params.get("database_kind") if hasattr(item, "callspec") else None
+    return kind in (None, DATABASES[0]) or item.path.stem not in ON_ONE_SERVER
 
 
 class Served:
