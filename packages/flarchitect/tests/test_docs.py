@@ -317,9 +317,6 @@ def reader(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, tm
     reader.close()
 
 
-# A program that starts anew leaves its SQLite connections to the garbage collector, which Python 3.13 tells.
-@pytest.mark.filterwarnings("ignore:.*sqlite3.Connection:pytest.PytestUnraisableExceptionWarning")
-@pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
 @pytest.mark.contract("TOOL-B11")
 @pytest.mark.parametrize("page", PAGES)
 def test_the_examples_of_a_page_work(reader: Reader, page: str) -> None:
