@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from flarchitect_core.architect import FLASK_APP_NAME, Architect
 from flarchitect_core.errors import AlreadyInitialisedError, ConfigurationError
@@ -285,3 +285,18 @@ def test_a_report_tells_each_thing_once(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_a_report_without_problems_raises_nothing() -> None:
     StartupReport(notices=["Only this."]).raise_if_any()
+
+
+def test_broken_models_of_others_in_the_process_are_not_ours():
+    class Others(DeclarativeBase):
+        pass
+
+    class Broken(Others):
+        __tablename__ = "broken"
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        lost = relationship("NoSuchModel")
+
+    Architect(an_app := Flask("beside_others"), parts=[], base_model=Film, database_uri="sqlite://")
+    assert state_of(an_app).registry.get(Film) is not None
+    Others.registry.dispose()

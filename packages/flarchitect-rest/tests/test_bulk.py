@@ -389,3 +389,24 @@ def test_where_a_condition_is_required_rows_are_not_written_in_bulk(serve):
     error_of(served.patch("/api/parts?name__eq=a&max_affected=1", json={"stock": 0}), 428, "precondition_required")
     error_of(served.patch("/api/parts", json=[{"id": 1, "stock": 0}]), 428, "precondition_required")
     error_of(served.delete("/api/parts?name__eq=a&max_affected=1"), 428, "precondition_required")
+
+
+def test_what_is_deleted_cannot_be_deleted_again_by_a_filter(serve):
+    class Marked(DeclarativeBase):
+        pass
+
+    class Memo(Marked):
+        __tablename__ = "memos"
+
+        class Meta:
+            soft_delete = True
+            soft_delete_attribute = "gone"
+            soft_delete_values = (False, True)
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        gone: Mapped[bool] = mapped_column(default=False)
+
+    served = serve(Marked, API_ALLOW_BULK=True)
+    served.execute(sa.insert(Memo), [{"id": 1, "gone": True}])
+    url = "/api/memos?id__eq=1&max_affected=1&include_deleted=true"
+    error_of(served.delete(url), 400, "unknown_parameter")

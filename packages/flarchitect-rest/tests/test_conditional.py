@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
 from flarchitect_core.plugins import PluginBase
 from flarchitect_core.testing import count_statements, error_of
@@ -314,3 +314,40 @@ def test_of_many_writers_with_one_tag_exactly_one_wins(serve, collection, kind):
         row = served.value(url)
         assert found[row["stock"] - 1] == 200
     assert served.engine.pool.checkedout() == 0
+
+
+@pytest.mark.contract("rest F48")
+def test_a_tag_changes_with_text_that_other_rows_decide(serve):
+    class Own(DeclarativeBase):
+        pass
+
+    class Owner(Own):
+        __tablename__ = "tag_owners"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20))
+
+    class Thing(Own):
+        __tablename__ = "tag_things"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        owner_id: Mapped[int] = mapped_column(sa.ForeignKey("tag_owners.id"))
+        owner = relationship(Owner)
+        owner_name = column_property(
+            sa.select(Owner.name).where(Owner.id == owner_id).correlate_except(Owner).scalar_subquery()
+        )
+
+    served = serve(Own, API_ETAGS=True)
+    served.post("/api/owners", json={"name": "Ann"})
+    served.post("/api/things", json={"owner_id": 1})
+    tag = served.get("/api/things/1").headers["ETag"]
+    assert served.get("/api/things/1", headers={"If-None-Match": tag}).status_code == 304
+    served.patch("/api/owners/1", json={"name": "Bob"})
+    answer = served.get("/api/things/1", headers={"If-None-Match": tag})
+    assert (answer.status_code, answer.get_json()["value"]["owner_name"]) == (200, "Bob")

@@ -12,6 +12,7 @@ import tracemalloc
 import pytest
 import sqlalchemy as sa
 from flask import abort, got_request_exception
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
 from flarchitect_core.testing import count_statements, error_of
@@ -432,3 +433,38 @@ print(lines, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
     lines, megabytes = map(int, done.stdout.split())
     assert lines == 1_000_000
     assert megabytes < 150
+
+
+def test_embedded_rows_that_need_instances_do_not_end_the_stream(serve):
+    class Base(DeclarativeBase):
+        pass
+
+    class Team(Base):
+        __tablename__ = "export_teams"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20))
+
+        @hybrid_property
+        def shouted(self) -> str:
+            return "".join(sorted(self.name)).upper()
+
+    class Player(Base):
+        __tablename__ = "export_players"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        team_id: Mapped[int] = mapped_column(sa.ForeignKey("export_teams.id"))
+        team = relationship(Team)
+
+    served = serve(Base, API_ALLOW_EXPORT=True)
+    served.execute(sa.insert(Team), [{"id": 1, "name": "ab"}])
+    served.execute(sa.insert(Player), [{"id": number, "team_id": 1} for number in range(1, MANY + 1)])
+    records = records_of(served.get("/api/players?dump=json", headers=NDJSON))
+    assert len(records) == MANY
+    assert {record["team"]["shouted"] for record in records} == {"AB"}

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import decimal
+
 import pytest
 import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy.orm import DeclarativeBase, Mapped, attribute_keyed_dict, mapped_column, relationship
 
+from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.testing import count_statements, error_of
 
 pytestmark = pytest.mark.contract("rest 5.7")
@@ -731,3 +734,24 @@ def _without_keys(value, like):
     if isinstance(like, dict):
         return {name: _without_keys(value[name], inner) for name, inner in like.items()}
     return value
+
+
+def test_setup_callbacks_meet_nested_rows(serve, cinema, fill, monkeypatch):
+    seen = []
+
+    def set_up(model, method, deserialized_data=None, **others):
+        seen.append((model.__name__, method))
+        if deserialized_data.get("year", 2000) < 1888:
+            raise CustomHTTPException(422, "No films before 1888.")
+        return {"deserialized_data": {**deserialized_data, "budget": decimal.Decimal(7)}}
+
+    monkeypatch.setattr(cinema.Film.Meta, "post_setup_callback", set_up, raising=False)
+    monkeypatch.setattr(cinema.Film.Meta, "patch_setup_callback", set_up, raising=False)
+    served = serve(cinema.Base, **NESTED)
+    fill(served, cinema, films=1)
+    body = {"films": [{"id": 1, "title": "Changed"}, {"title": "New"}]}
+    assert served.patch("/api/studios/1", json=body).status_code == 200
+    assert sorted(seen) == [("Film", "PATCH"), ("Film", "POST")]
+    assert served.scalar("SELECT count(*) FROM films WHERE budget = 7") == 2
+    error_of(served.post("/api/studios", json={"name": "x", "films": [{"title": "t", "year": 1800}]}), 422)
+    assert served.scalar("SELECT count(*) FROM films") == 2

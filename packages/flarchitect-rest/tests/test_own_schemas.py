@@ -513,3 +513,20 @@ def test_schemas_of_a_model_for_own_code(start, film_out, own, cinema):
         actor = cinema.Actor(id=5, full_name="Ida")
         assert dump_schema_if_exists(made, [actor], is_list=True)[0]["full_name"] == "Ida"
         assert dump_schema_if_exists(None, {"a": 1}) == {"a": 1}
+
+
+def test_members_keep_their_order_without_relations(start, own, cinema):
+    class FilmOut(own):
+        class Meta:
+            model = cinema.Film
+
+        dump = True
+        first = fields.Function(lambda film: film.title[:1])
+        second = fields.Function(lambda film: film.title[:2])
+
+    served = start()
+    every = served.value("/api/films/1")
+    relations = {"studio", "awards", "actors"}
+    assert list(served.value("/api/films/1?dump_relationships=false")) == [
+        name for name in every if name not in relations
+    ]

@@ -348,3 +348,23 @@ def test_wrong_arrays_are_refused(arrays):
     assert set(errors["fields"]["numbers"]) == {"1", "2"}
     error_of(arrays.post("/api/arrays", json={"words": ["sixsix"]}), 400, "validation_failed")
     error_of(arrays.post("/api/arrays", json={"address": "nowhere"}), 422, "value_out_of_range")
+
+
+def test_put_without_a_json_column_stores_no_value(serve):
+    class Base(DeclarativeBase):
+        pass
+
+    class Sheet(Base):
+        __tablename__ = "sheets"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20))
+        data: Mapped[Any] = mapped_column(sa.JSON, nullable=True)
+
+    served = serve(Base)
+    served.post("/api/sheets", json={"name": "a", "data": {"x": 1}})
+    assert served.put("/api/sheets/1", json={"name": "b"}).status_code == 200
+    assert served.scalar("SELECT count(*) FROM sheets WHERE data IS NULL") == 1

@@ -31,6 +31,7 @@ class Conditions:
             for name, item in resource.fields.items()
             if isinstance(item.fact, ColumnFact) and item.fact.column is not None
         )
+        self._relations = frozenset(resource.relations)
         self._hiding = frozenset(name for name, relation in resource.relations.items() if relation.target.is_restricted)
 
     @property
@@ -72,8 +73,10 @@ class Conditions:
 
     def _is_more(self, name: str, value: Any) -> bool:
         """Say whether a member of a record tells more than what is in the row."""
+        if name not in self._relations:
+            return name not in self._own
         # A link follows from the row, and so does that there is none, unless the row it leads to may be hidden.
-        return name not in self._own and not isinstance(value, str) and (value is not None or name in self._hiding)
+        return not isinstance(value, str) and (value is not None or name in self._hiding)
 
     def tag_list(self, answer: Response) -> Response:
         """Tag an answer with several rows, weakly; a read that has it already gets 304."""

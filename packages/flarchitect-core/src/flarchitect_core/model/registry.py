@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import configure_mappers
+from sqlalchemy.orm import Mapper
 
 from flarchitect_core import options
 from flarchitect_core.model.fields import (
@@ -84,7 +84,10 @@ class Registry:
         self._resources: dict[type, Resource] = {}
         self._by_path: dict[str, Resource] = {}
         self._visibilities: dict[type, Visibility] = {}
-        configure_mappers()
+        # Those of these models alone: others in the process are nobody's business here, also when they are wrong.
+        mappers: list[Mapper[Any]] = [sa.inspect(model) for model in models]
+        for registry in dict.fromkeys(mapper.registry for mapper in mappers):
+            registry.configure(cascade=True)
         for model in models:
             self._add(model)
         for resource in self:

@@ -490,7 +490,8 @@ def default_value(item: Field, parameters: Mapping[str, Any]) -> tuple[bool, Any
             # The same literal as in the table's definition, for the database to convert as it does there.
             return True, sa.literal(written, sa.String(), literal_execute=True)
         return written is not None, written
-    return fact.nullable, None
+    # Of a JSON column, None would be the value null.
+    return fact.nullable, sa.null() if isinstance(fact.type, sa.JSON) else None
 
 
 def _is_set_on_update(column: sa.Column[Any]) -> bool:

@@ -79,7 +79,7 @@ def export_rows(
     plan = plan_of(resource, query.view)
     statements = statements_of(plan, query, scope)
     parameters = parameters_of(query, scope)
-    can_interleave = executor.begin_snapshot(resource, instances=plan.complete is not None)
+    can_interleave = executor.begin_snapshot(resource, instances=_makes_instances(plan))
     if limit is None:
         found: int = executor.execute(statements.resources, statements.count, parameters)[0][0]
         if found > most:
@@ -95,6 +95,11 @@ def export_rows(
         require_parent(scope.relation, scope.parent_key, query.view, executor)
     chunks = chain([_dump(plan, first, executor)], (_dump(plan, chunk, executor) for chunk in rows))
     return Export(plan.names, chunks)
+
+
+def _makes_instances(plan: LoadPlan) -> bool:
+    """Say whether the rows, or those inlined in them, are instances: a session then reads all of it."""
+    return plan.complete is not None or any(_makes_instances(include.plan) for include in plan.includes)
 
 
 def _streamed(

@@ -27,6 +27,7 @@ from flarchitect_core.operations.failures import row_is_referred_to, write_failu
 from flarchitect_core.operations.instances import InstanceMaker
 from flarchitect_core.operations.nested_bodies import NestedBodies, NestedReader, too_many_nested_rows
 from flarchitect_core.operations.nested_relations import NestedRelation, nested_relation
+from flarchitect_core.operations.operation import Operation
 from flarchitect_core.operations.write import BLANKED_KEY, locked, names_of, refusing
 from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.include import follow
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from flarchitect_core.model.resource import Relation, Resource
     from flarchitect_core.model.schemas import BodyReader
     from flarchitect_core.operations.executor import SessionExecutor
-    from flarchitect_core.operations.operation import Operation
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["NestedWrites", "nested_writes"]
@@ -104,6 +104,7 @@ class NestedWrites:
         work = _Work(session, operation, executor)
         with session.no_autoflush:
             self._look_up(work, root)
+            self._set_up(work, root)
             removed = self._remove(work, root)
             self._make(work, root)
             session.add_all([row.instance for row in _all(root)])
@@ -255,6 +256,20 @@ class NestedWrites:
             errors.add(row.path, error.fields)
 
     # --- writing ------------------------------------------------------------------------------------------------------
+
+    def _set_up(self, work: _Work, root: _Row) -> None:
+        """Call what runs before a row is written by itself, for each nested row that will be."""
+        asked = work.operation
+        for row in _all(root):
+            method = "POST" if row.instance is None else "PATCH"
+            hooks = self._hooks[row.resource.model]
+            if row.is_root or not (row.instance is None or row.changes) or not hooks.wants_setup(method):
+                continue
+            operation = Operation(row.resource, method, key=row.key, parameters=asked.parameters, root=asked.root)
+            if row.instance is None:
+                row.values = hooks.set_up(operation, row.values)["deserialized_data"]
+            else:
+                row.changes = hooks.set_up(operation, row.changes)["deserialized_data"]
 
     def _remove(self, work: _Work, root: _Row) -> list[Change]:
         """Unlink or delete what lists leave out, before anything new could be in its way."""

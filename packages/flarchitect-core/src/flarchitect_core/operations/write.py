@@ -241,6 +241,8 @@ class Writer:
         # Without a lock: what belongs to the row is changed before it, the order in which everybody else locks them.
         is_locked = operation.precondition is not None or not (mark is None or cascade)
         statement = self._to_change if is_locked else self._by_key
+        if mark is not None:
+            self.lock(session)
         instance = self._find(session, statement, operation, executor, deleted_too=cascade)
         if instance is None:
             raise self._not_found()

@@ -442,7 +442,8 @@ class _PlanBuilder:
             if self.view.fields is None:
                 # What is declared beside the columns, but no relation.
                 wanted |= schema.fields.keys() - {relation.fact.name for relation in self.resource.relations.values()}
-            schema = output_schema_of(self.resource, self.view.method, only=wanted & schema.fields.keys())
+            only = [name for name in schema.fields if name in wanted]
+            schema = output_schema_of(self.resource, self.view.method, only=only)
         loaded = {name: output for name, output in self.outputs.items() if name not in fields}
         known = [field.data_key or name for name, field in schema.dump_fields.items()]
         related_names = {field.data_key for field in schema.dump_fields.values() if isinstance(field, RelationField)}

@@ -358,6 +358,11 @@ class _Parser:
 
     def _includes_deleted(self) -> bool:
         given = self.values.get("include_deleted")
+        if given is not None and self.method == "DELETE":
+            raise QueryError(
+                "Unknown query parameter: include_deleted. What is deleted cannot be deleted again.",
+                reason="unknown_parameter",
+            )
         return given is not None and self.option(options.ALLOW_INCLUDE_DELETED) and parse_boolean(given[0])
 
     def _mode(self) -> Mode:
