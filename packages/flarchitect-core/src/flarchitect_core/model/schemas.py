@@ -490,8 +490,9 @@ def default_value(item: Field, parameters: Mapping[str, Any]) -> tuple[bool, Any
             # The same literal as in the table's definition, for the database to convert as it does there.
             return True, sa.literal(written, sa.String(), literal_execute=True)
         return written is not None, written
-    # Of a JSON column, None would be the value null.
-    return fact.nullable, sa.null() if isinstance(fact.type, sa.JSON) else None
+    # Of a JSON column, None would be the value null. Who listens to what is set, as mutable types do, takes no SQL.
+    is_json = isinstance(fact.type, sa.JSON) and not fact.attribute.dispatch.set
+    return fact.nullable, sa.null() if is_json else None
 
 
 def _is_set_on_update(column: sa.Column[Any]) -> bool:
