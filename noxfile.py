@@ -54,7 +54,7 @@ SERVERS = {**DATABASES, "Redis": ("FLARCHITECT_REDIS_URL", "redis://127.0.0.1:63
 STRESS_ROUNDS = 5
 
 # One process for each core; `-- -n 0` gives one, for a debugger.
-PYTEST = ("pytest", "-n", "auto")
+PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal")
 
 
 @nox.session
