@@ -51,6 +51,8 @@ DATABASES = {
     "MariaDB": ("FLARCHITECT_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"),
 }
 SERVERS = {**DATABASES, "Redis": ("FLARCHITECT_REDIS_URL", "redis://127.0.0.1:6379/0")}
+# The series of SQLAlchemy that are supported, the one that a fresh installation gets first.
+SQLALCHEMY = ["2.1", "2.0"]
 STRESS_ROUNDS = 5
 
 # One process for each core; `-- -n 0` gives one, for a debugger.
@@ -93,13 +95,15 @@ def suite(session: nox.Session) -> None:
 
 
 @nox.session
-def services(session: nox.Session) -> None:
+@nox.parametrize("sqlalchemy", [nox.param(version, id=version) for version in SQLALCHEMY])
+def services(session: nox.Session, sqlalchemy: str) -> None:
     """Run the same tests against PostgreSQL and MariaDB, and those of Redis; a missing server is a failure."""
     missing = [f"{name} at {place}" for name, place, answers in servers() if not answers]
     if missing:
         names = ", ".join(variable for variable, _ in SERVERS.values())
         session.error(f"No answer from {' and '.join(missing)}. Start the server or set its URL: {names}")
     install_workspace(session)
+    session.install(f"SQLAlchemy=={sqlalchemy}.*")
     session.run(
         *PYTEST,
         *session.posargs,
