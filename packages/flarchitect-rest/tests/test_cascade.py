@@ -293,3 +293,52 @@ def test_with_soft_delete_a_cascade_removes(serve):
     assert served.delete("/api/places/1").status_code == 200
     assert served.delete("/api/places/1?cascade_delete=1").status_code == 200
     assert served.scalar("SELECT count(*) FROM places") == 0
+
+
+def hide_track_four(query, model, params):
+    return query.where(model.id != 4) if model.__name__ == "Track" else query
+
+
+@pytest.mark.contract("rest 6.2, 7.2, D10")
+def test_a_row_that_the_caller_may_not_see_stops_it(labels):
+    served = labels(API_ALLOW_CASCADE_DELETE=True, API_FILTER_CALLBACK=hide_track_four)
+    before = counts(served)
+    error_of(served.delete("/api/labels/1?cascade_delete=1"), 409, "cascade_not_permitted")
+    error_of(served.delete("/api/albums/1?cascade_delete=1"), 409, "cascade_not_permitted")
+    assert counts(served) == before
+    assert served.delete("/api/albums/2?cascade_delete=1").status_code == 200
+    assert served.delete("/api/labels/2?cascade_delete=1").status_code == 200
+
+
+@pytest.mark.contract("rest 6.2, 7.2, D10")
+def test_rows_in_a_circle_are_judged_as_they_were(serve):
+    base, place = place_models()
+    served = serve(base, API_FILTER_CALLBACK=lambda query, model, params: query.where(model.within_id.is_not(None)))
+    served.execute(sa.insert(place), [{"id": n, "within_id": None} for n in (1, 2)])
+    served.execute(sa.update(place).values(within_id=3 - place.id))
+    assert served.delete("/api/places/1?cascade_delete=1").status_code == 200
+    assert served.scalar("SELECT count(*) FROM places") == 0
+
+
+@pytest.mark.contract("rest 6.2, 2.5")
+@pytest.mark.parametrize("meta", [{"block_methods": ["DELETE"]}, {"read_only": True}, {"allowed_methods": ["GET"]}])
+def test_rows_of_a_model_without_delete_stop_it(serve, meta):
+    base, _, _, track, *_ = label_models()
+    track.Meta = type("Meta", (), meta)
+    served = serve(base, API_ALLOW_CASCADE_DELETE=True)
+    fill_labels(served)
+    before = counts(served)
+    error = error_of(served.delete("/api/labels/1?cascade_delete=1"), 409, "cascade_not_permitted")
+    assert "Track" in error["message"]
+    assert counts(served) == before
+    served.execute(sa.delete(track))
+    assert served.delete("/api/labels/1?cascade_delete=1").status_code == 200
+
+
+@pytest.mark.contract("rest 6.2, F44")
+def test_a_cascade_over_a_set_of_rows_stops_as_well(labels):
+    served = labels(API_ALLOW_CASCADE_DELETE=True, API_ALLOW_BULK=True, API_FILTER_CALLBACK=hide_track_four)
+    before = counts(served)
+    url = "/api/labels?id__in=1,2&max_affected=2&cascade_delete=1"
+    error_of(served.delete(url), 409, "cascade_not_permitted")
+    assert counts(served) == before

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +20,14 @@ from sqlalchemy.orm.attributes import set_committed_value
 
 from flarchitect_core import options
 from flarchitect_core.errors import ConflictError
+from flarchitect_core.query.many_keys import is_one_of, parts_of
 
 if TYPE_CHECKING:
+    from flarchitect_core.model.registry import Registry
+    from flarchitect_core.operations.executor import SessionExecutor
     from flarchitect_core.settings import Settings
 
-__all__ = ["dependents_of"]
+__all__ = ["dependents_of", "require_deletable"]
 
 _KEYS_PER_STATEMENT = 500
 # Collections that are never held in memory; the ORM asks for them itself.
@@ -33,19 +36,60 @@ _UNHELD = frozenset({"dynamic", "write_only"})
 Relationship = RelationshipProperty[Any]
 
 
-def dependents_of(session: Session, instance: Any, settings: Settings) -> list[Any]:
-    """Find the rows that a cascade removes with one row: its children, their children, and so on, each once.
+def dependents_of(
+    session: Session,
+    instances: Sequence[Any],
+    settings: Settings,
+    check: Callable[[Sequence[Any]], None] | None = None,
+) -> list[Any]:
+    """Find the rows that a cascade removes with rows of one model: their children, and theirs, each once.
 
     Children are what one-to-many and one-to-one relationships lead to, rows that are marked as deleted included. Of
     many-to-many relationships only the association rows go, which the ORM removes with the row itself. Statements: one
     for each relationship and generation, for any number of rows below a few hundred; the ORM then needs none to learn
     what hangs on what.
 
+    Args:
+        check: Called with the rows that were found, before any of them is changed.
+
     Raises:
         ConflictError: A model forbids it, or there are more rows than `API_CASCADE_ROWS_MAX`.
     """
-    search = _Search(session, settings, settings.get(options.CASCADE_ROWS_MAX, model=type(instance)))
-    return search.dependents_of(instance)
+    if not instances:
+        return []
+    search = _Search(session, settings, settings.get(options.CASCADE_ROWS_MAX, model=type(instances[0])))
+    found = search.dependents_of(instances)
+    if check is not None:
+        check(found)
+    search.untie()
+    return found
+
+
+def require_deletable(
+    session: Session, registry: Registry, executor: SessionExecutor, instances: Sequence[Any]
+) -> None:
+    """Check that a request may delete rows that it did not name.
+
+    It may not where it would have to see them first and cannot, or where their model is published without DELETE. Rows
+    of models that are not published have no rules.
+
+    Raises:
+        ConflictError: It may not.
+    """
+    for mapper, rows in _by_mapper(instances):
+        resource = registry.get(mapper.class_)
+        if resource is None:
+            continue
+        if "DELETE" not in resource.methods:
+            raise _not_permitted(f"{resource.name} rows, which cannot be deleted here,")
+        key = [item.fact.attribute for item in resource.key]
+        every: sa.Select[Any] = sa.select(sa.func.count()).select_from(resource.model).where(is_one_of(key))
+        seen = executor.restricted((resource,), every)
+        if seen is every:
+            continue
+        keys = [resource.key_of(row) for row in rows]
+        if sum(session.execute(seen, some).scalar_one() for some in parts_of(keys)) != len(rows):
+            raise _not_permitted("rows that this request may not delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,18 +107,19 @@ class _Search:
         self._settings = settings
         self._most = most
         self._found: dict[Any, Any] = {}
+        self._roots = 0
         self._edges: list[_Edge] = []
 
-    def dependents_of(self, instance: Any) -> list[Any]:
-        self._found[_identity(instance)] = instance
-        generation = [instance]
+    def dependents_of(self, instances: Sequence[Any]) -> list[Any]:
+        self._found = {_identity(instance): instance for instance in instances}
+        self._roots = len(self._found)
+        generation = list(self._found.values())
         while generation:
             known = len(self._found)
             for mapper, parents in _by_mapper(generation):
                 self._follow(mapper, parents)
             generation = list(self._found.values())[known:]
-        self._untie()
-        return list(self._found.values())[1:]
+        return list(self._found.values())[self._roots :]
 
     def _follow(self, mapper: Mapper[Any], parents: Sequence[Any]) -> None:
         to_children = [each for each in _held_by(mapper) if each.direction is RelationshipDirection.ONETOMANY]
@@ -102,7 +147,7 @@ class _Search:
         if not self._settings.get(options.ALLOW_DELETE_RELATED, model=mapper.class_):
             raise _forbidden(mapper, edge.relationship, "API_ALLOW_DELETE_RELATED")
         self._found[_identity(edge.child)] = edge.child
-        if len(self._found) - 1 > self._most:
+        if len(self._found) - self._roots > self._most:
             raise self._too_large()
 
     def _load(self, relationship: Relationship, parents: Sequence[Any], *load: Any) -> list[_Edge]:
@@ -116,20 +161,20 @@ class _Search:
             .select_from(source)
             .join(getattr(source, relationship.key))
             .options(*load)
-            # Among them may be the row itself, which does not count; one more shows that there are too many.
-            .limit(self._most + 2)
+            # Among them may be the rows themselves, which do not count; one more shows that there are too many.
+            .limit(self._most + self._roots + 1)
         )
         edges: list[_Edge] = []
         for keys in _some(list(by_key)):
             is_parent = sa.tuple_(*key).in_(keys) if len(key) > 1 else key[0].in_([value for (value,) in keys])
             rows = self._session.execute(statement.where(is_parent)).all()
             edges += [_Edge(relationship, by_key[tuple(row[1:])], row[0]) for row in rows]
-            if len(edges) > self._most + 1:
+            if len(edges) > self._most + self._roots:
                 raise self._too_large()
         _hold(relationship, parents, edges)
         return edges
 
-    def _untie(self) -> None:
+    def untie(self) -> None:
         """Take apart the rows that hang on each other in a circle, which cannot be removed one after the other."""
         circular = _circular(self._edges)
         if not circular:
@@ -201,6 +246,13 @@ def _key_names(mapper: Mapper[Any]) -> list[str]:
 def _some(keys: Sequence[tuple[Any, ...]]) -> Iterator[Sequence[tuple[Any, ...]]]:
     for start in range(0, len(keys), _KEYS_PER_STATEMENT):
         yield keys[start : start + _KEYS_PER_STATEMENT]
+
+
+def _not_permitted(what: str) -> ConflictError:
+    return ConflictError(
+        f"Error deleting object: the cascade would reach {what}, so nothing was deleted.",
+        reason="cascade_not_permitted",
+    )
 
 
 def _forbidden(mapper: Mapper[Any], relationship: Relationship, option: str) -> ConflictError:

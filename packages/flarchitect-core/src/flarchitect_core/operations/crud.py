@@ -180,7 +180,7 @@ def recursive_delete(session: Session, instance: Any) -> list[Any]:
     Raises:
         ConflictError: A model forbids it, or there are too many rows.
     """
-    dependents = dependents_of(session, instance, state_of().settings)
+    dependents = dependents_of(session, [instance], state_of().settings)
     for each in (*reversed(dependents), instance):
         session.delete(each)
     session.flush()

@@ -64,7 +64,7 @@ class SessionExecutor:
             raise read_failure(error, resources[0].model, parameters) from error
 
     def restricted(self, resources: Sequence[Resource], statement: sa.Select[Any]) -> sa.Select[Any]:
-        """Put the conditions of filter callbacks into a statement."""
+        """Put the conditions of filter callbacks into a statement; without any, it is given as it is."""
         found = [option for resource in resources for option in self._conditions_of(resource)]
         return statement.options(*found) if found else statement
 

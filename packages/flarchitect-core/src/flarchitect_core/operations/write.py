@@ -25,7 +25,7 @@ from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.merge_patch import merge_patch
 from flarchitect_core.model.row_tags import RowTags
 from flarchitect_core.model.schemas import BodyReader, default_value
-from flarchitect_core.operations.cascade import dependents_of
+from flarchitect_core.operations.cascade import dependents_of, require_deletable
 from flarchitect_core.operations.dependents import DependentRows
 from flarchitect_core.operations.direct import DirectWriter
 from flarchitect_core.operations.failures import (
@@ -252,7 +252,7 @@ class Writer:
             instance = self._hooks.removing(instance)
             setattr(instance, mark.fact.name, mark.mark())
         else:
-            dependents = dependents_of(session, instance, self._settings) if cascade else []
+            dependents = self._dependents_of(session, executor, [instance]) if cascade else []
             removed = [change for dependent in reversed(dependents) for change in self._remove(session, dependent)]
             if not cascade:
                 self._dependents.check(session, key)
@@ -264,6 +264,10 @@ class Writer:
                 raise
             raise row_is_referred_to(self._resource) from error
         return [*removed, Change(self._resource, "deleted", key)]
+
+    def _dependents_of(self, session: Session, executor: SessionExecutor, instances: Sequence[Any]) -> list[Any]:
+        check = partial(require_deletable, session, self._registry, executor)
+        return dependents_of(session, instances, self._settings, check)
 
     def _remove(self, session: Session, dependent: Any) -> list[Change]:
         resource = self._registry.get(type(dependent))
