@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -91,6 +92,7 @@ class Registry:
         for model in models:
             self._add(model)
         for resource in self:
+            resource.subclasses.extend(each for each in self if _has_rows_of(resource.facts.mapper, each.facts.mapper))
             self._add_relations(resource)
             self._add_reads(resource)
         for resource in self:
@@ -397,6 +399,15 @@ def _upper(value: Any) -> frozenset[str]:
     if not is_set(value):
         return frozenset()
     return frozenset(item.upper() for item in ([value] if isinstance(value, str) else value))
+
+
+def _has_rows_of(mapper: Mapper[Any], other: Mapper[Any]) -> bool:
+    """Say whether the rows of another model are rows of this one, because it is a subclass."""
+    if other is mapper or not other.isa(mapper):
+        return False
+    # With concrete inheritance each class has a table of its own.
+    between = itertools.takewhile(lambda each: each is not mapper, other.iterate_to_root())
+    return not any(each.concrete for each in between)
 
 
 def _where(model: type) -> str:

@@ -139,6 +139,7 @@ class Resource:
         table_names: What may stand before the dot in a qualified field name.
         soft_delete: How rows are marked as deleted; `None` when they are removed.
         is_filtered: Whether a filter callback was set at start-up, so that links look whether their row is hidden.
+        subclasses: Those whose rows are rows of this one too, with what they say of them.
         case: Case of external names.
         input_schema: The application's own schema of bodies, or the base of the generated one.
         output_schema: The same for answers; only instances can be dumped by it.
@@ -163,6 +164,7 @@ class Resource:
     input_schema: type[AutoSchema] | None = None
     output_schema: type[AutoSchema] | None = None
     relations: dict[str, Relation] = field(default_factory=dict)
+    subclasses: list[Resource] = field(default_factory=list)
     plans: BoundedCache[View, LoadPlan] = field(default_factory=lambda: BoundedCache(PLANS_PER_RESOURCE))
     groupings: BoundedCache[Any, Any] = field(default_factory=lambda: BoundedCache(PLANS_PER_RESOURCE))
     _by_attribute: dict[str, Field] = field(default_factory=dict)
@@ -183,7 +185,12 @@ class Resource:
     @property
     def is_restricted(self) -> bool:
         """Whether rows may be there that a request must not see."""
-        return self.soft_delete is not None or self.is_filtered
+        return any(each.soft_delete is not None or each.is_filtered for each in (self, *self.subclasses))
+
+    @property
+    def marks_rows(self) -> bool:
+        """Whether rows may be there that are marked, and not removed, when they are deleted."""
+        return any(each.soft_delete is not None for each in (self, *self.subclasses))
 
     def field(self, name: str) -> Field | None:
         """Find a field by external name, else by attribute name (rest 2.2)."""

@@ -44,6 +44,11 @@ class SoftDelete:
         """
         return asked_by not in self.shown_in
 
+    def is_same_as(self, other: SoftDelete) -> bool:
+        """Say whether two models, one of them a subclass of the other, mark their rows alike."""
+        same_column = self.fact.column is not None and self.fact.column is other.fact.column
+        return same_column and (self.active, self.deleted) == (other.active, other.deleted)
+
     def mark(self) -> Any:
         """Give the value that deletes a row now."""
         return self.deleted() if callable(self.deleted) else self.deleted

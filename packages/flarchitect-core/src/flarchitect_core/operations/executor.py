@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flarchitect_core import options
 from flarchitect_core.operations.failures import read_failure
-from flarchitect_core.query.criteria import restricted_to
+from flarchitect_core.query.criteria import marks_on, of_subclass, restricted_to
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.base import ExecutableOption
@@ -28,11 +28,12 @@ __all__ = ["SessionExecutor"]
 class SessionExecutor:
     """Runs selects in the sessions of the current request."""
 
-    __slots__ = ("_conditions", "_operation", "_state", "root")
+    __slots__ = ("_clauses", "_conditions", "_operation", "_state", "root")
 
     def __init__(self, state: ApplicationState, operation: Operation) -> None:
         self._state = state
         self._operation = operation
+        self._clauses: dict[type, sa.ColumnElement[bool] | None] = {}
         self._conditions: dict[type, list[ExecutableOption]] = {}
         self.root = operation.root
 
@@ -74,10 +75,8 @@ class SessionExecutor:
         Returns:
             The view by which to read the row.
         """
-        model, clause, mark = resource.model, self._clause_of(resource), resource.soft_delete
-        conditions = [] if clause is None else [clause]
-        if mark is not None and mark.hides_from(view.deleted_asked_by):
-            conditions.append(mark.is_active())
+        model = resource.model
+        conditions = [*self._clauses_on(resource), *marks_on(resource, view.deleted_asked_by)]
         if conditions:
             is_row = [getattr(model, item.attribute) == value for item, value in zip(resource.key, key, strict=True)]
             self._conditions[model] = [restricted_to(model, sa.or_(sa.and_(*conditions), sa.and_(*is_row)))]
@@ -123,11 +122,24 @@ class SessionExecutor:
     def _conditions_of(self, resource: Resource) -> list[ExecutableOption]:
         model = resource.model
         if model not in self._conditions:
-            # Asked once in a request: a callback may look at the clock, and all statements must agree.
-            clause = self._clause_of(resource)
-            self._conditions[model] = [] if clause is None else [restricted_to(model, clause)]
+            self._conditions[model] = [restricted_to(model, clause) for clause in self._clauses_on(resource)]
         return self._conditions[model]
 
+    def _clauses_on(self, resource: Resource) -> list[sa.ColumnElement[bool]]:
+        """Give the conditions of filter callbacks on the rows of a resource, those of subclasses too."""
+        own = self._clause_of(resource)
+        clauses = [] if own is None else [own]
+        for subclass in resource.subclasses:
+            clause = self._clause_of(subclass)
+            # A callback that parent and subclass share says the same twice.
+            if clause is not None and not (own is not None and clause.compare(own)):
+                clauses.append(of_subclass(subclass, resource, clause))
+        return clauses
+
     def _clause_of(self, resource: Resource) -> sa.ColumnElement[bool] | None:
-        operation = self._operation
-        return self._state.hooks[resource.model].condition(operation.parameters, operation.method)
+        operation, model = self._operation, resource.model
+        if model not in self._clauses:
+            # Asked once in a request: a callback may look at the clock, and all statements must agree.
+            hooks = self._state.hooks[model]
+            self._clauses[model] = hooks.condition(operation.parameters, operation.method)
+        return self._clauses[model]

@@ -71,6 +71,7 @@ def is_plain(resource: Resource) -> bool:
     constructor: Any = mapper.class_manager.original_init
     return (
         mapper.inherits is None
+        and len(list(mapper.self_and_descendants)) == 1
         and mapper.polymorphic_on is None
         and mapper.version_id_col is None
         and len(mapper.tables) == 1

@@ -61,6 +61,7 @@ class NestedWrites:
     def __init__(self, state: ApplicationState, links: Mapping[Relation, NestedRelation]) -> None:
         self._links = links
         self._hooks = state.hooks
+        self._registry = state.registry
         self._rows_max = state.settings.get(options.NESTED_ROWS_MAX)
         self._bodies = NestedBodies(list(state.registry), links, state.settings)
         self._makers = {resource.model: InstanceMaker(resource.facts) for resource in state.registry}
@@ -283,8 +284,10 @@ class NestedWrites:
                 if nested.deletes_orphans:
                     changes.append(Change(target, "deleted", target.key_of(member)))
                     removed = hooks.removing(member)
-                    if target.soft_delete is not None:
-                        setattr(removed, target.soft_delete.fact.name, target.soft_delete.mark())
+                    # A row of a subclass is marked as the subclass says.
+                    mark = (self._registry.get(type(removed)) or target).soft_delete
+                    if mark is not None:
+                        setattr(removed, mark.fact.name, mark.mark())
                     else:
                         work.session.delete(removed)
                 elif nested.is_direct:

@@ -213,7 +213,7 @@ class Writer:
         """
         key = self._require_key(operation.key)
         is_blind = operation.precondition is None and not operation.merges
-        hides = self._resource.soft_delete is not None or self._hooks.filters(operation.method)
+        hides = self._resource.marks_rows or self._hooks.filters(operation.method)
         if is_blind and not hides and self._is_direct(session, values):
             if not self._direct.update(session, key, values):
                 raise self._not_found()
@@ -237,17 +237,19 @@ class Writer:
                 `API_CASCADE_ROWS_MAX`.
         """
         key = self._require_key(operation.key)
-        mark = self._resource.soft_delete
+        marks_rows = self._resource.marks_rows
         # Without a lock: what belongs to the row is changed before it, the order in which everybody else locks them.
-        is_locked = operation.precondition is not None or not (mark is None or cascade)
+        is_locked = operation.precondition is not None or (marks_rows and not cascade)
         statement = self._to_change if is_locked else self._by_key
-        if mark is not None:
+        if marks_rows:
             self.lock(session)
         instance = self._find(session, statement, operation, executor, deleted_too=cascade)
         if instance is None:
             raise self._not_found()
         self._check_state(operation, instance)
         removed: list[Change] = []
+        # A row of a subclass is marked as the subclass says.
+        mark = (self._registry.get(type(instance)) or self._resource).soft_delete
         if mark is not None and not cascade:
             instance = self._hooks.removing(instance)
             setattr(instance, mark.fact.name, mark.mark())

@@ -4,15 +4,17 @@ Criteria are loader criteria of SQLAlchemy, which reach a model wherever an ORM 
 aliased, in a subquery and in a count. So no route, relation, filter or sort can be built around them, as long as
 statements name mapped classes and never bare tables. That goes for the application's own SQL, too: a hybrid property or
 expression that selects from a `Table` instead of the mapped class reads all of its rows.
+
+A row of a subclass is a row of its parent classes, too, and what the subclass says of its rows holds for it there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import with_loader_criteria
+from sqlalchemy.orm import Mapper, with_loader_criteria
 from sqlalchemy.sql.util import ClauseAdapter
 
 if TYPE_CHECKING:
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from flarchitect_core.model.resource import Resource
 
-__all__ = ["condition_of", "hide_deleted", "restricted_to"]
+__all__ = ["condition_of", "hide_deleted", "marks_on", "of_subclass", "restricted_to"]
 
 Clause = sa.ColumnElement[bool]
 
@@ -37,12 +39,36 @@ def hide_deleted(resources: Iterable[Resource], asked_by: str | None = None) -> 
     Args:
         asked_by: Method of a request that asks to see them; models that forbid it hide theirs all the same.
     """
-    marks = {resource.model: resource.soft_delete for resource in resources}
-    return [
-        restricted_to(model, mark.is_active())
-        for model, mark in marks.items()
-        if mark is not None and mark.hides_from(asked_by)
-    ]
+    return [restricted_to(resource.model, clause) for resource in resources for clause in marks_on(resource, asked_by)]
+
+
+def marks_on(resource: Resource, asked_by: str | None = None) -> list[Clause]:
+    """Give the conditions that hide the rows of a resource which are marked as deleted, those of subclasses too.
+
+    Args:
+        asked_by: As for `hide_deleted`.
+    """
+    mark = resource.soft_delete
+    own = mark if mark is not None and mark.hides_from(asked_by) else None
+    clauses = [] if own is None else [own.is_active()]
+    for subclass in resource.subclasses:
+        mark = subclass.soft_delete
+        if mark is not None and mark.hides_from(asked_by) and not (own is not None and mark.is_same_as(own)):
+            clauses.append(of_subclass(subclass, resource, mark.is_active()))
+    return clauses
+
+
+def of_subclass(subclass: Resource, parent: Resource, clause: Clause) -> Clause:
+    """Give the condition that a row of a parent class is none of the subclass, or one that the clause is true of."""
+    mapper, above = subclass.facts.mapper, parent.facts.mapper
+    key = [item.fact.attribute for item in parent.key]
+    if not set(mapper.tables) <= set(above.tables):
+        clause = _is_among(key, sa.select(subclass.model).where(clause), mapper)
+    fact = next((each for each in parent.facts.columns if each.column is above.polymorphic_on), None)
+    if fact is None or fact.column is None:
+        return sa.or_(sa.not_(_is_among(key, sa.select(subclass.model), mapper)), clause)
+    kinds = [each.polymorphic_identity for each in mapper.self_and_descendants]
+    return sa.or_(fact.attribute.is_(None), fact.attribute.not_in(kinds), clause)
 
 
 def condition_of(selected: Any, model: Any) -> Clause | None:
@@ -59,13 +85,23 @@ def condition_of(selected: Any, model: Any) -> Clause | None:
     plain = sa.select(model)
     if selected.compare(plain if clause is None else plain.where(clause)):
         return clause
-    mapper = sa.inspect(model)
-    key = [mapper.get_property_by_column(column).class_attribute for column in mapper.primary_key]
+    mapper: Mapper[Any] = sa.inspect(model)
+    return _is_among([getattr(model, name) for name in _key_names(mapper)], selected, mapper)
+
+
+def _is_among(key: Sequence[Any], selected: sa.Select[Any], mapper: Mapper[Any]) -> Clause:
+    """Give the condition that a key is one of the rows that a select over a model finds."""
+    columns = [getattr(mapper.class_, name) for name in _key_names(mapper)]
     # Without the ORM, or the criteria of the model would apply within themselves.
-    compiled: Any = selected.with_only_columns(*key).order_by(None).compile()
+    compiled: Any = selected.with_only_columns(*columns).order_by(None).compile()
     inner = compiled.compile_state.statement
     for table in mapper.tables:
         # Under other names, or an alias of the model in the statement outside would be put in place of them here too.
         inner = ClauseAdapter(sa.alias(table)).traverse(inner)
     inner = inner.correlate(None)
-    return sa.tuple_(*key).in_(inner) if len(key) > 1 else key[0].in_(inner)
+    clause: Clause = sa.tuple_(*key).in_(inner) if len(key) > 1 else key[0].in_(inner)
+    return clause
+
+
+def _key_names(mapper: Mapper[Any]) -> list[str]:
+    return [mapper.get_property_by_column(column).key for column in mapper.primary_key]

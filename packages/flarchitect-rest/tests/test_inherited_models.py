@@ -1,0 +1,155 @@
+"""What a subclass says of its rows holds on every way that leads to them as rows of its parent class."""
+
+from __future__ import annotations
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
+
+from flarchitect_core.testing import error_of
+
+pytestmark = pytest.mark.contract("rest 6.1, 7.2, D10, D13, D16")
+
+MARK = {"soft_delete": True, "soft_delete_attribute": "sunk", "soft_delete_values": (False, True)}
+
+
+def only_small(query, model, params):
+    return query.where(model.tons < 100)
+
+
+def through_a_join(query, model, params):
+    return query.join(model.port).where(model.tons < 100)
+
+
+# What hides the second of three tugs.
+RULES = {
+    "mark": MARK,
+    "filter": {"filter_callback": only_small},
+    "joining filter": {"filter_callback": through_a_join},
+}
+
+
+def fleet(kind, rule):
+    """Boats in ports; tugs are boats with a rule of their own. `kind` is how tugs are mapped."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Port(Base):
+        __tablename__ = "ports"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        boats: Mapped[list[Boat]] = relationship(back_populates="port", order_by="Boat.id", passive_deletes="all")
+
+    class Boat(Base):
+        __tablename__ = "boats"
+        if kind != "no discriminator":
+            __mapper_args__ = {"polymorphic_on": "type", "polymorphic_identity": "boat"}
+
+        class Meta:
+            allow_cascade_delete = True
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        type: Mapped[str | None] = mapped_column(sa.String(10))
+        name: Mapped[str] = mapped_column(sa.String(20))
+        port_id: Mapped[int | None] = mapped_column(sa.ForeignKey("ports.id"))
+        port: Mapped[Port | None] = relationship(back_populates="boats")
+
+    class Tug(Boat):
+        if kind != "single":
+            __tablename__ = "tugs"
+            id: Mapped[int] = mapped_column(sa.ForeignKey("boats.id"), primary_key=True)
+        if kind != "no discriminator":
+            __mapper_args__ = {"polymorphic_identity": "tug"}
+        Meta = type("Meta", (), RULES[rule])
+
+        tons: Mapped[int | None] = mapped_column()
+        sunk: Mapped[bool | None] = mapped_column()
+
+    class Harbour(Tug):
+        """Tugs of a kind, for which the rule of tugs holds as well."""
+
+        if kind != "no discriminator":
+            __mapper_args__ = {"polymorphic_identity": "harbour"}
+
+        class Meta:
+            pass
+
+    Base.registry.configure()
+    return Base, Port, Boat, Tug, Harbour
+
+
+@pytest.fixture(params=["single", "joined", "no discriminator"])
+def inheritance(request):
+    return request.param
+
+
+@pytest.fixture(params=list(RULES))
+def boats(serve, inheritance, request):
+    """Boat 1, tug 2, and the hidden tug 3, all in port 1; without `sunk`, a tug is as it says nothing of it."""
+    base, port, boat, tug, harbour = fleet(inheritance, request.param)
+    served = serve(base, API_ALLOW_BULK=True, API_ALLOW_JOIN=True)
+    with Session(served.engine) as session:
+        session.add(port(id=1))
+        session.flush()
+        session.add(boat(id=1, name="b1", port_id=1))
+        session.add(tug(id=2, name="t2", port_id=1, tons=1, sunk=None))
+        session.add(
+            (tug if inheritance == "no discriminator" else harbour)(id=3, name="t3", port_id=1, tons=500, sunk=True)
+        )
+        session.commit()
+    served.advance_sequences("ports", "boats")
+    return served
+
+
+def test_a_list_and_its_count_leave_the_row_out(boats):
+    assert boats.ids("/api/boats") == [1, 2]
+    assert boats.ids("/api/tugs") == [2]
+    assert boats.ids("/api/boats?name__in=b1,t2,t3") == [1, 2]
+    error_of(boats.get("/api/boats/3"), 404)
+
+
+def test_relations_do_not_lead_to_it(boats):
+    assert boats.ids("/api/ports/1/boats") == [1, 2]
+    assert [boat["id"] for boat in boats.value("/api/ports/1?dump=json")["boats"]] == [1, 2]
+    assert boats.value("/api/ports?boats.name__eq=t3") == []
+    assert len(boats.value("/api/ports?join=boats&fields=id,boats.name")) == 2
+    error_of(boats.get("/api/boats/3/port"), 404)
+
+
+def test_it_cannot_be_written(boats, inheritance):
+    error_of(boats.patch("/api/boats/3", json={"name": "x"}), 404)
+    error_of(boats.delete("/api/boats/3"), 404)
+    response = boats.patch("/api/boats?name__like=t&max_affected=5", json={"name": "t"})
+    assert response.get_json()["total_count"] == 1
+    response = boats.patch("/api/boats?atomic=false", json=[{"id": n, "name": "x"} for n in (1, 2, 3)])
+    assert [item["status"] for item in response.get_json()["value"]] == [200, 200, 404]
+    response = boats.delete("/api/boats?name__in=x,t3&max_affected=5")
+    if inheritance == "no discriminator":
+        # SQLAlchemy takes a tug for a boat here, and the row of the tug refers to it.
+        error_of(response, 409, "row_is_referred_to")
+    else:
+        assert response.get_json()["total_count"] == 2
+    assert boats.scalar("SELECT name FROM boats WHERE id = 3") == "t3"
+
+
+def test_what_is_written_is_shown(boats):
+    response = boats.patch("/api/boats/2", json={"name": "x"})
+    assert (response.status_code, response.get_json()["value"]["name"]) == (200, "x")
+
+
+@pytest.mark.parametrize("inheritance", ["single", "joined"], indirect=True)
+@pytest.mark.parametrize("boats", ["mark"], indirect=True)
+def test_a_row_that_is_only_marked_is_marked_on_the_route_of_the_parent_too(boats):
+    assert boats.delete("/api/boats/2").status_code == 200
+    assert boats.ids("/api/boats") == [1]
+    assert boats.scalar("SELECT count(*) FROM boats") == 3
+    assert boats.ids("/api/boats?include_deleted=true") == [1, 2, 3]
+    assert boats.ids("/api/tugs?include_deleted=true") == [2, 3]
+    assert boats.delete("/api/boats?id__in=1,2&max_affected=2").get_json()["total_count"] == 1
+    assert boats.scalar("SELECT count(*) FROM boats") == 2
+    assert boats.delete("/api/boats/2?cascade_delete=1").status_code == 200
+    assert boats.ids("/api/boats?include_deleted=true") == [3]
