@@ -151,6 +151,19 @@ def test_sql_of_a_model_reads_only_rows_of_others_that_are_seen(harbour, config)
     assert grouped["last_ship"] == "B"
 
 
+@pytest.mark.parametrize("config, is_told", [(MARKED, True), ({"API_FILTER_CALLBACK": without_c}, True), ({}, False)])
+def test_sql_that_no_rule_can_reach_is_told_at_the_start(serve, caplog, config, is_told):
+    base, port, ship = port_models()
+    ships = ship.__table__
+    port.any_ship = column_property(sa.exists().where(ships.c.port_id == port.id))
+    port.has_ships = hybrid_property(lambda self: False, expr=lambda cls: cls.ships.any())
+    base.registry.configure()
+    serve(base, **config)
+    told = [record.getMessage() for record in caplog.records if "selects from a table" in record.getMessage()]
+    assert len(told) == is_told
+    assert all("Port.any_ship" in message and "the class Ship" in message for message in told)
+
+
 @pytest.mark.contract("rest 3.5")
 @pytest.mark.parametrize(
     "hidden, url",

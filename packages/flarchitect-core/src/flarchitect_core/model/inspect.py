@@ -14,6 +14,7 @@ from sqlalchemy.ext.hybrid import HybridExtensionType, hybrid_property
 from sqlalchemy.orm import Mapper, RelationshipDirection, RelationshipProperty
 from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression, BooleanClauseList, ColumnElement
+from sqlalchemy.sql.util import ClauseAdapter
 from sqlalchemy.types import TypeEngine
 
 __all__ = ["ColumnFact", "HybridFact", "ModelFacts", "RelationFact", "Sources", "inspect_model", "relations_read_by"]
@@ -92,6 +93,8 @@ class RelationFact:
         remote_names: Attributes of the target that hold these values, in the same order.
         is_direct: The join is nothing but equality of `local_names` and `remote_names`.
         inverse_name: The relationship on the target that leads back, if declared.
+        order_by: How related rows are sorted, a secondary table by the name of `secondary`.
+        secondary: The secondary table under another name, so that expressions which read that table stay apart.
     """
 
     name: str
@@ -105,6 +108,7 @@ class RelationFact:
     inverse_name: str | None
     order_by: tuple[ColumnElement[Any], ...]
     info: Mapping[Any, Any]
+    secondary: sa.FromClause | None = None
 
     @property
     def is_reference(self) -> bool:
@@ -313,6 +317,8 @@ def _return_type(getter: Any) -> type | None:
 
 def _relation(mapper: Mapper[Any], relationship: RelationshipProperty[Any]) -> RelationFact:
     local, remote = _direct_pairs(mapper, relationship)
+    secondary = None if relationship.secondary is None else relationship.secondary.alias()
+    order: Iterable[Any] = relationship.order_by or ()
     return RelationFact(
         name=relationship.key,
         target=relationship.mapper.class_,
@@ -323,8 +329,9 @@ def _relation(mapper: Mapper[Any], relationship: RelationshipProperty[Any]) -> R
         local_names=local,
         remote_names=remote,
         inverse_name=_inverse(relationship),
-        order_by=tuple(relationship.order_by) if relationship.order_by else (),
+        order_by=tuple(order if secondary is None else map(ClauseAdapter(secondary).traverse, order)),
         info=relationship.info,
+        secondary=secondary,
     )
 
 

@@ -25,6 +25,7 @@ from flarchitect_core.model.schema_discovery import choose_schemas
 from flarchitect_core.model.soft_delete import soft_delete_of
 from flarchitect_core.model.validation import ColumnValidation
 from flarchitect_core.model.visibility import Visibility
+from flarchitect_core.query.criteria import reaches
 from flarchitect_core.query.search import add_search
 from flarchitect_core.settings import HTTP_METHODS, Settings, is_set
 from flarchitect_core.startup import StartupReport
@@ -96,6 +97,7 @@ class Registry:
             self._add_relations(resource)
             self._add_reads(resource)
         for resource in self:
+            self._tell_unrestricted(resource)
             choose_schemas(resource, settings, report)
         add_search(self, settings, report)
         self._tell_hidden()
@@ -161,6 +163,18 @@ class Registry:
         for item in resource.fields.values():
             tables = set(item.fact.sources.tables)
             item.reads.extend(other for other in self if tables.intersection(other.facts.mapper.tables))
+
+    def _tell_unrestricted(self, resource: Resource) -> None:
+        """Tell of the SQL of an application that reads rows which clients must not see."""
+        for item in resource.fields.values():
+            for other in item.reads if item.fact.attribute is not None else ():
+                above = [each for each in item.reads if issubclass(other.model, each.model)]
+                if not other.is_restricted or any(reaches(each.model, item.fact.attribute) for each in above):
+                    continue
+                self._report.notice(
+                    f"{_where(resource.model)}.{item.attribute} selects from a table of {other.name} itself, so it "
+                    f"also reads rows that are deleted or filtered out. Let it select from the class {other.name}."
+                )
 
     def _methods(self, facts: ModelFacts) -> frozenset[str]:
         methods = allowed_methods(self._settings, facts.model)

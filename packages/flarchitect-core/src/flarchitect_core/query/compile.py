@@ -291,7 +291,7 @@ class Filters:
 
     def _clause(self, part: Filter, entity: Any, path: Path) -> Any:
         if isinstance(part, Condition):
-            return self._comparison(part, getattr(entity, part.field.attribute))
+            return self._comparison(part, self._column(part, entity, path))
         if isinstance(part, Related):
             return self._related(part, entity, (*path, part.relation))
         clauses = self.clauses(part.members, entity, path)
@@ -312,6 +312,10 @@ class Filters:
             .where(leads_to(entity, part.relation, target), *members)
             .exists()
         )
+
+    def _column(self, condition: Condition, entity: Any, path: Path) -> Any:
+        field = condition.field
+        return self._joins.value(entity, path[-1].target, field) if path else getattr(entity, field.attribute)
 
     def _comparison(self, condition: Condition, column: Any) -> Any:
         self.resources += condition.field.reads

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from flarchitect_core.model.resource import Resource
 
-__all__ = ["condition_of", "hide_deleted", "marks_on", "of_subclass", "restricted_to"]
+__all__ = ["condition_of", "hide_deleted", "marks_on", "of_subclass", "reaches", "restricted_to"]
 
 Clause = sa.ColumnElement[bool]
 
@@ -31,6 +31,13 @@ def restricted_to(model: type, clause: Clause) -> ExecutableOption:
     """Make the option that restricts a model to the rows of a condition."""
     option: ExecutableOption = with_loader_criteria(model, clause, include_aliases=True)
     return option
+
+
+def reaches(model: type, expression: Any) -> bool:
+    """Say whether a restriction of a model gets into an expression that reads the model's table."""
+    probe = "flarchitect_probe"
+    statement = sa.select(expression).options(restricted_to(model, sa.literal_column(probe) == 1))
+    return probe in str(statement)
 
 
 def hide_deleted(resources: Iterable[Resource], asked_by: str | None = None) -> list[ExecutableOption]:

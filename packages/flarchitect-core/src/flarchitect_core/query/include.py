@@ -492,16 +492,19 @@ def _selectinload(model: type, path: Sequence[str]) -> Any:
 def follow(statement: sa.Select[Any], source: Any, relation: Relation) -> sa.Select[Any]:
     """Join an alias of a relation's source, and from there the rows that the relation leads to.
 
-    SQLAlchemy would give a secondary table another name, and the order of a relationship may be by its columns.
+    SQLAlchemy would give a secondary table a name that nobody knows, and the order of a relationship may be by its
+    columns.
     """
-    relationship = relation.source.facts.mapper.relationships[relation.fact.name]
-    if relationship.secondary is None:
+    secondary = relation.fact.secondary
+    if secondary is None:
         return statement.select_from(source).join(getattr(source, relation.fact.name))
+    relationship = relation.source.facts.mapper.relationships[relation.fact.name]
+    to_secondary = ClauseAdapter(secondary)
     from_source = ClauseAdapter(sa.inspect(source).selectable).traverse(relationship.primaryjoin)
     return (
         statement.select_from(source)
-        .join(relationship.secondary, from_source)
-        .join(relation.target.model, relationship.secondaryjoin)
+        .join(secondary, to_secondary.traverse(from_source))
+        .join(relation.target.model, to_secondary.traverse(relationship.secondaryjoin))
     )
 
 

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 if TYPE_CHECKING:
-    from flarchitect_core.model.resource import Field, Relation
+    from flarchitect_core.model.resource import Field, Relation, Resource
     from flarchitect_core.query.expressions import Path
 
 __all__ = ["JoinedColumn", "Joins", "leads_to", "scalar"]
@@ -79,9 +79,23 @@ class Joins:
         """
         entity = self._entity(path)
         if entity is not None:
-            return getattr(entity, attribute)
+            field = path[-1].target.field_of_attribute(attribute) if path else None
+            return getattr(entity, attribute) if field is None else self.value(entity, path[-1].target, field)
         split = next(length for length in range(len(path) - 1, -1, -1) if self._entity(path[:length]) is not None)
         return scalar(self._entity(path[:split]), path[split:], attribute, descending=descending)
+
+    def value(self, entity: Any, resource: Resource, field: Field) -> Any:
+        """Give the SQL of a field of an entity.
+
+        What an expression selects from other tables would be taken for tables of this statement that have the same
+        name. So where it belongs to joined rows, it stands in a subquery in which there is nothing but its own row.
+        """
+        is_joined = entity is not self._entities[()] and any(entity is each for each in self._entities.values())
+        if not (is_joined and field.fact.sources.tables):
+            return getattr(entity, field.attribute)
+        row: Any = aliased(resource.model)
+        is_same = [getattr(row, item.attribute) == getattr(entity, item.attribute) for item in resource.key]
+        return sa.select(getattr(row, field.attribute)).where(*is_same).correlate(entity).scalar_subquery()
 
     def apply(self, statement: sa.Select[Any]) -> sa.Select[Any]:
         """Add the joins to a statement that selects from the rows already."""
