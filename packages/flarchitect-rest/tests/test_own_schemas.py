@@ -418,6 +418,34 @@ def test_names_of_declared_fields_follow_the_case(start, own, cinema):
     assert fields_of(app.post("/api/actors", json={})) == {"fullName": ["Missing data for required field."]}
 
 
+@pytest.mark.contract("rest 3.3")
+def test_declared_fields_are_selected_like_columns(start, own, cinema):
+    class ActorOut(own):
+        class Meta:
+            model = cinema.Actor
+
+        dump = True
+        email = fields.Email(load_only=True)
+        full_name = fields.String(data_key="called")
+        first_letter = fields.Function(lambda actor: actor.full_name[:1])
+
+    app = start(API_FIELD_CASE="camel", API_ALLOW_EXPORT=True)
+    assert app.value("/api/actors/1?fields=firstLetter") == {"firstLetter": "I"}
+    assert app.value("/api/actors?fields=id,firstLetter") == [{"id": 1, "firstLetter": "I"}]
+    assert app.value("/api/films/1/actors?fields=firstLetter,films") == [
+        {"firstLetter": "I", "films": "/api/actors/1/films"}
+    ]
+    for name in ("called", "fullName", "full_name"):
+        assert app.value(f"/api/actors/1?fields={name}") == {"called": "Ida Vik"}
+    created = app.post("/api/actors?fields=firstLetter", json={"fullName": "Ada"})
+    assert created.get_json()["value"] == {"firstLetter": "A"}
+    lines = app.get("/api/actors?fields=firstLetter,id", headers={"Accept": "text/csv"}).get_data(as_text=True)
+    assert lines.split() == ["id,firstLetter", "1,I", "2,A"]
+    error_of(app.get("/api/actors?fields=email"), 400, "invalid_column")
+    assert error_of(app.get("/api/actors?fields=firstLeter"), 400, "invalid_column")["suggestions"][0] == "firstLetter"
+    error_of(app.get("/api/actors?order_by=firstLetter"), 400, "invalid_column")
+
+
 def test_switches_for_generated_answers_leave_own_schemas_in_use(start, own, cinema):
     class FilmOut(own):
         class Meta:

@@ -143,6 +143,7 @@ class Resource:
         case: Case of external names.
         input_schema: The application's own schema of bodies, or the base of the generated one.
         output_schema: The same for answers; only instances can be dumped by it.
+        output_names: Method to what `output_schema` gives besides relations: external name to name in the schema.
         plans: How to load each view that was asked for. Clients choose views, so the number is bounded.
         groupings: Statements about groups of the rows, one for each shape that was asked for.
     """
@@ -163,6 +164,7 @@ class Resource:
     case: str = "snake"
     input_schema: type[AutoSchema] | None = None
     output_schema: type[AutoSchema] | None = None
+    output_names: dict[str, Mapping[str, str]] = field(default_factory=dict)
     relations: dict[str, Relation] = field(default_factory=dict)
     subclasses: list[Resource] = field(default_factory=list)
     plans: BoundedCache[View, LoadPlan] = field(default_factory=lambda: BoundedCache(PLANS_PER_RESOURCE))
@@ -210,6 +212,21 @@ class Resource:
         if name in self.relations:
             return self.relations[name]
         return next((relation for relation in self.relations.values() if relation.fact.name == name), None)
+
+    def shown_name(self, name: str, method: str) -> str | None:
+        """Find what answers to a method call a column, or a field of an own schema; `None` when they have none."""
+        item = self.field(name)
+        if self.output_schema is None:
+            return item.name if item is not None and method not in item.hidden_in else None
+        names = self.output_names[method]
+        wanted = name if item is None else item.attribute
+        return name if name in names else next((given for given, member in names.items() if member == wanted), None)
+
+    def shown_names(self, method: str) -> list[str]:
+        """List what `shown_name` may give."""
+        if self.output_schema is not None:
+            return [*self.output_names[method]]
+        return [item.name for item in self.fields.values() if method not in item.hidden_in]
 
     def queryable_names(self) -> list[str]:
         """List the external names that filters and sorts may use."""

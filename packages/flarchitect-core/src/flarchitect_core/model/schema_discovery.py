@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from marshmallow.decorators import POST_DUMP, PRE_DUMP
 
 from flarchitect_core import options
-from flarchitect_core.model.schemas import AutoSchema, schema_of
+from flarchitect_core.model.schemas import AutoSchema, RelationField, output_schema_of, schema_of
+from flarchitect_core.settings import HTTP_METHODS
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource
@@ -43,6 +44,13 @@ def choose_schemas(resource: Resource, settings: Settings, report: StartupReport
             return
     if resource.output_schema is not None:
         _hide_left_out(resource)
+        resource.output_names.update((method, _names_in_answers(resource, method)) for method in HTTP_METHODS)
+
+
+def _names_in_answers(resource: Resource, method: str) -> dict[str, str]:
+    """Give what an own schema puts into answers besides relations: external name to name in the schema."""
+    shown = output_schema_of(resource, method).dump_fields
+    return {field.data_key or name: name for name, field in shown.items() if not isinstance(field, RelationField)}
 
 
 def _hide_left_out(resource: Resource) -> None:

@@ -37,6 +37,7 @@ from flarchitect_core.query.schema_dump import SchemaDump, paths_of
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Relation, Resource
+    from flarchitect_core.model.schemas import AutoSchema
 
 __all__ = ["Executor", "Include", "LoadPlan", "View", "dump_rows", "fetch_rows", "follow", "plan_of"]
 
@@ -434,22 +435,31 @@ class _PlanBuilder:
             return compile_dump(self.outputs, width), tuple(self.outputs)
         fields = self.resource.fields
         schema = self.schema
+        related = {relation.fact.name: name for name, relation in self.resource.relations.items()}
         if self.view.fields is not None or not self.view.relations:
-            wanted = {item.attribute for name, item in fields.items() if self._is_wanted(name)}
-            if self.view.relations:
-                related = self.resource.relations.items()
-                wanted |= {relation.fact.name for name, relation in related if self._is_wanted(name)}
-            if self.view.fields is None:
-                # What is declared beside the columns, but no relation.
-                wanted |= schema.fields.keys() - {relation.fact.name for relation in self.resource.relations.values()}
-            only = [name for name in schema.fields if name in wanted]
-            schema = output_schema_of(self.resource, self.view.method, only=only)
+            wanted = self._wanted_members(schema, related)
+            schema = output_schema_of(self.resource, self.view.method, only=wanted)
         loaded = {name: output for name, output in self.outputs.items() if name not in fields}
         known = [field.data_key or name for name, field in schema.dump_fields.items()]
         related_names = {field.data_key for field in schema.dump_fields.values() if isinstance(field, RelationField)}
         added = [name for name in loaded if name not in known]
         names = [name for name in known if name in loaded or name not in related_names]
         return SchemaDump(schema, compile_dump(loaded, width), added), (*names, *added)
+
+    def _wanted_members(self, schema: AutoSchema, related: Mapping[str, str]) -> list[str]:
+        """List the fields of an own schema that the view shows, in their order.
+
+        Args:
+            related: Those of relations, with their external names.
+        """
+        if self.view.fields is None:
+            wanted = schema.fields.keys() - related.keys()
+        else:
+            names = self.resource.output_names[self.view.method]
+            wanted = {names[name] for name in self.view.fields if name in names}
+            if self.view.relations:
+                wanted |= {member for member, name in related.items() if self._is_wanted(name)}
+        return [name for name in schema.fields if name in wanted]
 
     def _instance_options(self) -> list[Any]:
         used = {

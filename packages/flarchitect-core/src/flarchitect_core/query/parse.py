@@ -424,18 +424,20 @@ class _Parser:
         return relation
 
     def _own_name(self, name: str) -> str | None:
-        """Find the name of a field or relation of the row itself that answers show."""
-        field = self.resource.field(name)
-        if field is not None and self.method not in field.hidden_in:
-            return field.name
+        """Find the name of what answers show of the row itself: a column, a field of an own schema, or a relation."""
+        shown = self.resource.shown_name(name, self.method)
+        if shown is not None:
+            return shown
         relation = self.resource.relation(name)
         if relation is not None and (relation.is_shown or relation in self._joined):
             return relation.name
         return None
 
     def _shown_names(self) -> list[str]:
-        shown = [item.name for item in self.resource.fields.values() if self.method not in item.hidden_in]
-        return [*shown, *(item.name for item in self.resource.relations.values() if item.is_shown)]
+        return [
+            *self.resource.shown_names(self.method),
+            *(item.name for item in self.resource.relations.values() if item.is_shown),
+        ]
 
     def _columns(self, names: set[str], joined: Iterable[tuple[Relation, Field]]) -> tuple[JoinedColumn, ...]:
         """Name the selected columns of joined rows: by themselves, or with their relation where two are alike."""
