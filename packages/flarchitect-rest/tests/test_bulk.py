@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import count_statements, error_of
@@ -45,6 +45,63 @@ class Watched(Base):
     name: Mapped[str] = mapped_column(sa.String(40), unique=True)
     stock: Mapped[int] = mapped_column(default=7)
     shelf: Mapped[str | None] = mapped_column(sa.String(40))
+
+
+def note_updated(obj: Any, model: Any) -> Any:
+    CALLS.append(("update", obj.name))
+    return obj
+
+
+class Box(Base):
+    """Has rows below it that go with it, and others that stay."""
+
+    __tablename__ = "boxes"
+
+    class Meta:
+        update_callback = staticmethod(note_updated)
+        allow_cascade_delete = True
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(sa.String(40))
+    screws: Mapped[list[Screw]] = relationship(cascade="all, delete-orphan")
+    labels: Mapped[list[Label]] = relationship()
+    rooms: Mapped[list[Room]] = relationship(secondary="box_rooms")
+
+
+class Screw(Base):
+    __tablename__ = "screws"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    box_id: Mapped[int] = mapped_column(sa.ForeignKey("boxes.id"))
+    notes: Mapped[list[Note]] = relationship(cascade="all, delete-orphan")
+
+
+class Note(Base):
+    __tablename__ = "notes"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    screw_id: Mapped[int] = mapped_column(sa.ForeignKey("screws.id"))
+
+
+class Label(Base):
+    __tablename__ = "labels"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    box_id: Mapped[int | None] = mapped_column(sa.ForeignKey("boxes.id"))
+
+
+class Room(Base):
+    __tablename__ = "rooms"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+box_rooms = sa.Table(
+    "box_rooms",
+    Base.metadata,
+    sa.Column("box_id", sa.ForeignKey("boxes.id"), primary_key=True),
+    sa.Column("room_id", sa.ForeignKey("rooms.id"), primary_key=True),
+)
 
 
 class Cell(Base):
@@ -410,3 +467,72 @@ def test_what_is_deleted_cannot_be_deleted_again_by_a_filter(serve):
     served.execute(sa.insert(Memo), [{"id": 1, "gone": True}])
     url = "/api/memos?id__eq=1&max_affected=1&include_deleted=true"
     error_of(served.delete(url), 400, "unknown_parameter")
+
+
+# --- statements -------------------------------------------------------------------------------------------------------
+
+
+def fill(served: Any, first: int, number: int) -> list[int]:
+    """Add rows to every table, and give their ids."""
+    ids = list(range(first, first + number))
+    served.execute(sa.insert(Part), [{"id": n, "name": f"n{n}"} for n in ids])
+    served.execute(sa.insert(Watched), [{"id": n, "name": f"n{n}"} for n in ids])
+    served.execute(sa.insert(Marked), [{"id": n, "name": f"n{n}"} for n in ids])
+    served.execute(sa.insert(Box), [{"id": n, "name": f"n{n}"} for n in ids])
+    served.execute(sa.insert(Screw), [{"id": n, "box_id": n} for n in ids])
+    served.execute(sa.insert(Note), [{"id": n, "screw_id": n} for n in ids])
+    served.execute(sa.insert(Label), [{"id": n, "box_id": n} for n in ids])
+    served.execute(sa.insert(Room), [{"id": n} for n in ids])
+    served.execute(box_rooms.insert(), [{"box_id": n, "room_id": n} for n in ids])
+    return ids
+
+
+@pytest.mark.contract("rest-F42, rest-F44, rest 13 group 15")
+@pytest.mark.parametrize("collection", ["parts", "watcheds", "markeds", "boxes"])
+@pytest.mark.parametrize("write", ["list", "set", "delete", "cascade"])
+def test_the_number_of_statements_is_that_of_one_row_for_any_number(serve, collection, write):
+    served = serve(Base, API_ALLOW_BULK=True)
+    seen = []
+    for first, number in ((1, 10), (1001, 100)):
+        ids = fill(served, first, number)
+        found = f"/api/{collection}?id__in={','.join(map(str, ids))}&max_affected=100"
+        CALLS.clear()
+        with count_statements(served.engine) as log:
+            if write == "list":
+                response = served.patch(f"/api/{collection}", json=[{"id": n, "name": f"x{n}"} for n in reversed(ids)])
+            elif write == "set":
+                changed = {"name": "x"} if collection in ("markeds", "boxes") else {"stock": 3}
+                response = served.patch(found, json=changed)
+            else:
+                response = served.delete(found + ("&cascade_delete=true" if write == "cascade" else ""))
+        assert response.status_code == 200, response.get_data(as_text=True)
+        assert response.get_json()["total_count"] == number
+        if collection == "boxes" and write in ("list", "set"):
+            assert len(CALLS) == number
+        seen.append(len(log))
+    assert seen[0] == seen[1], log.statements
+    if collection == "boxes" and write in ("delete", "cascade"):
+        left = [served.scalar(f"SELECT count(*) FROM {name}") for name in ("boxes", "screws", "notes", "box_rooms")]
+        assert left == [0, 0, 0, 0]
+        assert number_of(served, "labels") == (0 if write == "cascade" else 110)
+        assert number_of(served, "rooms") == 110
+
+
+@pytest.mark.contract("rest-F44")
+def test_rows_below_a_set_of_rows_are_bounded_together(serve):
+    served = serve(Base, API_ALLOW_BULK=True, API_CASCADE_ROWS_MAX=9)
+    fill(served, 1, 10)
+    url = "/api/boxes?id__le=10&max_affected=10"
+    assert error_of(served.delete(url), 409, "cascade_too_large")["maximum"] == 9
+    assert error_of(served.delete(f"{url}&cascade_delete=1"), 409, "cascade_too_large")["maximum"] == 9
+    assert number_of(served, "boxes") == 10
+    assert served.delete("/api/boxes?id__le=9&max_affected=10").status_code == 200
+
+
+@pytest.mark.contract("rest-F42")
+def test_callbacks_get_every_row_of_a_list_in_its_order(serve):
+    served = serve(Base, API_ALLOW_BULK=True)
+    fill(served, 1, 3)
+    CALLS.clear()
+    assert served.patch("/api/boxes", json=[{"id": n, "name": f"x{n}"} for n in (3, 1, 2)]).status_code == 200
+    assert [("update", f"x{n}") for n in (3, 1, 2)] == CALLS

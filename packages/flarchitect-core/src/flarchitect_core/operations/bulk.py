@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,6 @@ from sqlalchemy.orm import Session
 from flarchitect_core.errors import (
     ApiError,
     BadRequestError,
-    NotFoundError,
     QueryError,
     UnavailableError,
     ValidationError,
@@ -34,7 +33,7 @@ if TYPE_CHECKING:
     from flarchitect_core.operations.hooks import Hooks
     from flarchitect_core.operations.operation import Operation
     from flarchitect_core.operations.service import Draft, ResourceService
-    from flarchitect_core.operations.write import Writer
+    from flarchitect_core.operations.write import Held, Writer
     from flarchitect_core.query.expressions import CollectionQuery
     from flarchitect_core.query.include import LoadPlan
 
@@ -125,9 +124,10 @@ class BulkWriter:
             raise _refused(errors)
         # A savepoint must be within a transaction, which the driver of SQLite begins by itself only for a write.
         self._writer.lock(session)
-        drafts = self._at_once(session, items, values)
+        held = self._held(session, operation, [items[position] for position in values])
+        drafts = self._at_once(session, items, values, held, atomic=atomic)
         if drafts is None:
-            drafts = self._one_by_one(session, items, values, errors, atomic=atomic)
+            drafts = self._one_by_one(session, items, values, errors, held, atomic=atomic)
         for draft in drafts.values():
             operation.changes += draft.operation.changes
         records = self._read_back(operation, list(drafts.values()), view)
@@ -139,25 +139,62 @@ class BulkWriter:
             for position in range(len(items))
         ]
 
+    def _held(self, session: Session, operation: Operation, items: Sequence[Operation]) -> Held | None:
+        """Load and lock the rows to change; `None` where rows are added."""
+        if operation.method != "PATCH":
+            return None
+        keys = [item.key for item in items if item.key is not None]
+        return self._writer.hold(session, operation, self._service.executor(operation), keys)
+
     def _at_once(
-        self, session: Session, items: Sequence[Operation], values: Mapping[int, dict[str, Any]]
+        self,
+        session: Session,
+        items: Sequence[Operation],
+        values: Mapping[int, dict[str, Any]],
+        held: Held | None,
+        *,
+        atomic: bool,
     ) -> dict[int, Draft] | None:
-        """Add all rows by one statement, or nothing and give `None`."""
-        if not values or any(item.method != "POST" for item in items) or self._hangs_on("POST"):
+        """Write all rows by as few statements as can be, or nothing and give `None`."""
+        if not values or (not atomic if held is not None else self._hangs_on("POST")):
             return None
         try:
             with session.begin_nested():
-                written = self._writer.create_all(session, list(values.values()))
+                return (
+                    self._added_at_once(session, items, values)
+                    if held is None
+                    else self._changed_at_once(session, items, values, held)
+                )
+        except UnavailableError:
+            raise
+        except ApiError:
+            return None
         except (SQLAlchemyError, OverflowError) as error:
             # One by one, it comes out which of them it was.
             if isinstance(write_failure(error, self._resource), UnavailableError):
                 raise
             return None
+
+    def _added_at_once(
+        self, session: Session, items: Sequence[Operation], values: Mapping[int, dict[str, Any]]
+    ) -> dict[int, Draft] | None:
+        written = self._writer.create_all(session, list(values.values()))
         if written is None:
             return None
         return {
             position: self._service.noted(items[position], one) for position, one in zip(values, written, strict=True)
         }
+
+    def _changed_at_once(
+        self, session: Session, items: Sequence[Operation], values: Mapping[int, dict[str, Any]], held: Held
+    ) -> dict[int, Draft]:
+        # Of copies, so that nothing is left of them when they are written one by one after all.
+        drafts = {
+            position: self._service.write(session, replace(items[position], changes=[]), {**given}, held)
+            for position, given in values.items()
+        }
+        session.flush()
+        return drafts
 
     def _one_by_one(
         self,
@@ -165,18 +202,16 @@ class BulkWriter:
         items: Sequence[Operation],
         values: Mapping[int, dict[str, Any]],
         errors: dict[int, ApiError],
+        held: Held | None,
         *,
         atomic: bool,
     ) -> dict[int, Draft]:
         drafts: dict[int, Draft] = {}
         for position, given in values.items():
             try:
-                if atomic:
-                    with self._translated():
-                        drafts[position] = self._service.write(session, items[position], given)
-                else:
-                    with self._translated(), session.begin_nested():
-                        drafts[position] = self._service.write(session, items[position], given)
+                with self._translated(), nullcontext() if atomic else session.begin_nested():
+                    drafts[position] = self._service.write(session, items[position], given, held)
+                    session.flush()
             except UnavailableError:
                 raise
             except ApiError as error:
@@ -213,7 +248,11 @@ class BulkWriter:
                 self._service.noted(item, Written(key, created=False)) for item, key in zip(items, found, strict=True)
             ]
         else:
-            drafts = [self._service.write(session, item, given) for item, given in zip(items, values, strict=True)]
+            held = self._held(session, operation, items)
+            drafts = [
+                self._service.write(session, item, given, held) for item, given in zip(items, values, strict=True)
+            ]
+            session.flush()
         operation.changes += [change for item in items for change in item.changes]
         return self._read_back(operation, drafts, query.view)
 
@@ -235,15 +274,7 @@ class BulkWriter:
             ConflictError: Other rows refer to one of them.
         """
         found = self._matching(session, operation, query, most)
-        for key in found:
-            item = self._item(operation, key)
-            try:
-                self._service.delete(session, item, cascade=cascade)
-            except NotFoundError:
-                # It went with one before it.
-                if not cascade:
-                    raise
-            operation.changes += item.changes
+        self._service.delete_all(session, operation, [self._item(operation, key) for key in found], cascade=cascade)
         return len(found)
 
     def _matching(self, session: Session, operation: Operation, query: CollectionQuery, most: int) -> list[Key]:

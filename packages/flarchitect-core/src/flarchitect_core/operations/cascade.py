@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from flarchitect_core.operations.executor import SessionExecutor
     from flarchitect_core.settings import Settings
 
-__all__ = ["dependents_of", "require_deletable"]
+__all__ = ["dependents_of", "hold_for_delete", "require_deletable"]
 
 _KEYS_PER_STATEMENT = 500
 # Collections that are never held in memory; the ORM asks for them itself.
@@ -63,6 +63,16 @@ def dependents_of(
         check(found)
     search.untie()
     return found
+
+
+def hold_for_delete(session: Session, instances: Sequence[Any], settings: Settings) -> None:
+    """Load at once what the ORM would load row by row to delete rows of one model.
+
+    Raises:
+        ConflictError: One relationship leads to more rows than `API_CASCADE_ROWS_MAX`.
+    """
+    if instances:
+        _Search(session, settings, settings.get(options.CASCADE_ROWS_MAX, model=type(instances[0]))).hold(instances)
 
 
 def require_deletable(
@@ -120,6 +130,18 @@ class _Search:
                 self._follow(mapper, parents)
             generation = list(self._found.values())[known:]
         return list(self._found.values())[self._roots :]
+
+    def hold(self, instances: Sequence[Any]) -> None:
+        self._found = {_identity(instance): instance for instance in instances}
+        generation = list(self._found.values())
+        while generation:
+            known = len(self._found)
+            for mapper, parents in _by_mapper(generation):
+                for relationship in _loaded_with_a_delete(mapper, self._session):
+                    edges = self._load(relationship, parents, lazyload("*"))
+                    if relationship.cascade.delete:
+                        self._found.update((_identity(edge.child), edge.child) for edge in edges)
+            generation = list(self._found.values())[known:]
 
     def _follow(self, mapper: Mapper[Any], parents: Sequence[Any]) -> None:
         to_children = [each for each in _held_by(mapper) if each.direction is RelationshipDirection.ONETOMANY]
@@ -237,6 +259,16 @@ def _by_mapper(instances: Iterable[Any]) -> Iterator[tuple[Mapper[Any], list[Any
 
 def _held_by(mapper: Mapper[Any]) -> list[Relationship]:
     return [relationship for relationship in mapper.relationships if not relationship.viewonly]
+
+
+def _loaded_with_a_delete(mapper: Mapper[Any], session: Session) -> Iterator[Relationship]:
+    """Give the relationships that the ORM follows to delete rows, or to clear what refers to them."""
+    bind = session.get_bind(mapper)
+    for relationship in _held_by(mapper):
+        is_followed = relationship.direction is not RelationshipDirection.MANYTOONE or relationship.cascade.delete
+        # What lies in another database cannot be joined.
+        if is_followed and not relationship.passive_deletes and session.get_bind(relationship.mapper) is bind:
+            yield relationship
 
 
 def _key_names(mapper: Mapper[Any]) -> list[str]:

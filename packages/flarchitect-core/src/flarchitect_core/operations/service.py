@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.operations.hooks import Context
     from flarchitect_core.operations.operation import Operation
-    from flarchitect_core.operations.write import Written
+    from flarchitect_core.operations.write import Held, Written
     from flarchitect_core.query.expressions import CollectionQuery
     from flarchitect_core.query.include import View
     from flarchitect_core.state import ApplicationState
@@ -234,8 +234,11 @@ class ResourceService:
         """
         return self._writer.read(operation.method, operation, self._hooks.body(body))
 
-    def write(self, session: Session, operation: Operation, values: dict[str, Any]) -> Draft:
+    def write(self, session: Session, operation: Operation, values: dict[str, Any], held: Held | None = None) -> Draft:
         """Do what the method of the operation means with checked values, and leave the answer to `saved`.
+
+        Args:
+            held: Rows among which a PATCH finds its own; the caller flushes.
 
         Raises:
             NotFoundError: There is no such row.
@@ -247,7 +250,7 @@ class ResourceService:
         elif operation.method == "PUT":
             written = self._writer.replace(session, operation, executor, values)
         else:
-            written = self._writer.update(session, operation, executor, values)
+            written = self._writer.update(session, operation, executor, values, held)
         return self._noted(Draft(operation, context, executor, written))
 
     def noted(self, operation: Operation, written: Written) -> Draft:
@@ -270,18 +273,41 @@ class ResourceService:
             ConflictError: Other rows refer to it.
         """
         context = self._begin(operation)
-        may_cascade = self._state.settings.get(options.ALLOW_CASCADE_DELETE, model=self.resource.model)
-        with self._refusing(advises_cascade=may_cascade and not cascade):
+        with self._refusing(cascade=cascade):
             removed = self._writer.delete(session, operation, self.executor(operation), cascade=cascade)
         operation.changes.extend(removed)
+        return self._deleted(operation, context)
+
+    def delete_all(self, session: Session, operation: Operation, items: Sequence[Operation], *, cascade: bool) -> None:
+        """Delete the rows of several operations, as `delete` does with one.
+
+        Args:
+            operation: That of the request, which gets the changes.
+
+        Raises:
+            NotFoundError: One of the rows is not there.
+            ConflictError: Other rows refer to one of them.
+        """
+        contexts = [self._begin(item) for item in items]
+        keys = list(dict.fromkeys(item.key for item in items if item.key is not None))
+        with self._refusing(cascade=cascade):
+            removed = self._writer.delete_all(session, operation, self.executor(operation), keys, cascade=cascade)
+        operation.changes.extend(removed)
+        for item, context in zip(items, contexts, strict=True):
+            self._deleted(item, context)
+
+    def _deleted(self, operation: Operation, context: Context | None) -> Any:
         if context is None or not self._hooks.wants_output("DELETE"):
             return None
         output = self._hooks.output(operation, context, (None, 200))
         return output[0] if isinstance(output, tuple) and len(output) == 2 else output
 
     @contextmanager
-    def _refusing(self, *, advises_cascade: bool) -> Iterator[None]:
+    def _refusing(self, *, cascade: bool) -> Iterator[None]:
         """Say how to delete what other rows refer to, where that is allowed."""
+        advises_cascade = not cascade and self._state.settings.get(
+            options.ALLOW_CASCADE_DELETE, model=self.resource.model
+        )
         try:
             yield
         except IntegrityError as error:

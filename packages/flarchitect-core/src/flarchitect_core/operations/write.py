@@ -25,7 +25,7 @@ from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.merge_patch import merge_patch
 from flarchitect_core.model.row_tags import RowTags
 from flarchitect_core.model.schemas import BodyReader, default_value
-from flarchitect_core.operations.cascade import dependents_of, require_deletable
+from flarchitect_core.operations.cascade import dependents_of, hold_for_delete, require_deletable
 from flarchitect_core.operations.dependents import DependentRows
 from flarchitect_core.operations.direct import DirectWriter
 from flarchitect_core.operations.failures import (
@@ -38,6 +38,7 @@ from flarchitect_core.operations.failures import (
 from flarchitect_core.operations.instances import REFUSALS, InstanceMaker
 from flarchitect_core.query.compile import key_conditions, key_parameters
 from flarchitect_core.query.criteria import hide_deleted
+from flarchitect_core.query.many_keys import is_one_of, parts_of
 from flarchitect_core.releasing import roll_back
 
 if TYPE_CHECKING:
@@ -49,9 +50,12 @@ if TYPE_CHECKING:
     from flarchitect_core.operations.operation import Operation
     from flarchitect_core.state import ApplicationState
 
-__all__ = ["BLANKED_KEY", "Writer", "Written", "locked", "names_of", "refusing", "unit_of_work"]
+__all__ = ["BLANKED_KEY", "Held", "Writer", "Written", "locked", "names_of", "refusing", "unit_of_work"]
 
 Key = tuple[Any, ...]
+
+Held = Mapping[Key, Any]
+"""Rows that were loaded together, to be written together, by key."""
 
 # How SQLAlchemy says that rows whose key refers to a deleted row would have to lose their key.
 BLANKED_KEY = "Dependency rule on column"
@@ -134,6 +138,16 @@ class Writer:
             .execution_options(populate_existing=True)
         )
         self._to_change = locked(self._by_key, resource)
+        key: list[Any] = [item.fact.attribute for item in resource.key]
+        # Whoever locks several rows does so in one order, so that nobody waits for somebody who waits for him.
+        by_keys: sa.Select[Any] = (
+            sa.select(resource.model)
+            .where(is_one_of(key))
+            .order_by(*key)
+            .options(lazyload("*"))
+            .execution_options(populate_existing=True)
+        )
+        self._all_to_change = locked(by_keys, resource)
         self._hidden = hide_deleted([resource])
         self._maker = InstanceMaker(resource.facts)
         self.tags = RowTags(resource, _secret_of(state.app), is_changed=state.hooks[resource.model].changes_records())
@@ -201,12 +215,39 @@ class Writer:
             return self._insert(session, operation, executor, self._with_mark({**values, **named}))
         self._check_state(operation, instance)
         defaults = self._defaults({**values, **named})
-        return self._assign(session, operation, executor, instance, {**defaults, **values})
+        written = self._assign(session, operation, executor, instance, {**defaults, **values})
+        session.flush()
+        return written
+
+    def hold(
+        self, session: Session, operation: Operation, executor: SessionExecutor, keys: Sequence[Key]
+    ) -> dict[Key, Any]:
+        """Load and lock rows, those that the caller may see, a few hundred by one statement."""
+        statement = self._all_to_change
+        if not operation.include_deleted:
+            statement = statement.options(*self._hidden)
+        restricted = executor.restricted((self._resource,), statement)
+        held: dict[Key, Any] = {}
+        for some in parts_of(_in_order(set(keys))):
+            found = session.execute(restricted, some).scalars()
+            try:
+                held.update((self._resource.key_of(instance), instance) for instance in found)
+            except UNREADABLE as error:
+                raise unreadable_value(error, self._resource.name) from error
+        return held
 
     def update(
-        self, session: Session, operation: Operation, executor: SessionExecutor, values: Mapping[str, Any]
+        self,
+        session: Session,
+        operation: Operation,
+        executor: SessionExecutor,
+        values: Mapping[str, Any],
+        held: Held | None = None,
     ) -> Written:
         """Change the columns of a row.
+
+        Args:
+            held: Rows to look among; the caller flushes when all of them are changed.
 
         Raises:
             NotFoundError: There is no such row.
@@ -214,17 +255,23 @@ class Writer:
         key = self._require_key(operation.key)
         is_blind = operation.precondition is None and not operation.merges
         hides = self._resource.marks_rows or self._hooks.filters(operation.method)
-        if is_blind and not hides and self._is_direct(session, values):
+        if held is None and is_blind and not hides and self._is_direct(session, values):
             if not self._direct.update(session, key, values):
                 raise self._not_found()
             return Written(key, created=False)
-        instance = self._find(session, self._to_change, operation, executor)
+        instance = None if held is None else held.get(key)
+        if instance is None:
+            # Of held rows, one whose key the database compares in its own way, or a callback has changed.
+            instance = self._find(session, self._to_change, operation, executor)
         if instance is None:
             raise self._not_found()
         self._check_state(operation, instance)
         if operation.merges:
             values = self._merged(instance, values)
-        return self._assign(session, operation, executor, instance, values)
+        written = self._assign(session, operation, executor, instance, values)
+        if held is None:
+            session.flush()
+        return written
 
     def delete(
         self, session: Session, operation: Operation, executor: SessionExecutor, *, cascade: bool
@@ -247,25 +294,54 @@ class Writer:
         if instance is None:
             raise self._not_found()
         self._check_state(operation, instance)
-        removed: list[Change] = []
+        return self._delete(session, executor, {key: instance}, cascade=cascade)
+
+    def delete_all(
+        self,
+        session: Session,
+        operation: Operation,
+        executor: SessionExecutor,
+        keys: Sequence[Key],
+        *,
+        cascade: bool,
+    ) -> list[Change]:
+        """Delete rows, or mark them, as `delete` does with one; a marked row is not there.
+
+        Raises:
+            NotFoundError: One of them is not there.
+            ConflictError: As `delete`.
+        """
+        held = self.hold(session, operation, executor, keys)
+        if not held.keys() >= set(keys):
+            raise self._not_found()
+        return self._delete(session, executor, {key: held[key] for key in keys}, cascade=cascade)
+
+    def _delete(self, session: Session, executor: SessionExecutor, rows: Held, *, cascade: bool) -> list[Change]:
         # A row of a subclass is marked as the subclass says.
-        mark = (self._registry.get(type(instance)) or self._resource).soft_delete
-        if mark is not None and not cascade:
-            instance = self._hooks.removing(instance)
-            setattr(instance, mark.fact.name, mark.mark())
+        kinds = {key: self._registry.get(type(row)) or self._resource for key, row in rows.items()}
+        marked = {key for key, kind in kinds.items() if kind.soft_delete is not None and not cascade}
+        removed = {key: row for key, row in rows.items() if key not in marked}
+        changes: list[Change] = []
+        if cascade:
+            dependents = self._dependents_of(session, executor, list(removed.values()))
+            changes = [change for dependent in reversed(dependents) for change in self._remove(session, dependent)]
+        elif len(removed) == 1:
+            self._dependents.check(session, *removed)
         else:
-            dependents = self._dependents_of(session, executor, [instance]) if cascade else []
-            removed = [change for dependent in reversed(dependents) for change in self._remove(session, dependent)]
-            if not cascade:
-                self._dependents.check(session, key)
-            session.delete(self._hooks.removing(instance))
+            hold_for_delete(session, list(removed.values()), self._settings)
+        for key, row in rows.items():
+            gone, mark = self._hooks.removing(row), kinds[key].soft_delete
+            if key in marked and mark is not None:
+                setattr(gone, mark.fact.name, mark.mark())
+            else:
+                session.delete(gone)
         try:
             session.flush()
         except AssertionError as error:
             if not str(error).startswith(BLANKED_KEY):
                 raise
             raise row_is_referred_to(self._resource) from error
-        return [*removed, Change(self._resource, "deleted", key)]
+        return [*changes, *(Change(self._resource, "deleted", key) for key in rows)]
 
     def _dependents_of(self, session: Session, executor: SessionExecutor, instances: Sequence[Any]) -> list[Any]:
         check = partial(require_deletable, session, self._registry, executor)
@@ -319,7 +395,6 @@ class Writer:
             with refusing(partial(names_of, self._resource, [attribute])):
                 setattr(instance, attribute, value)
         session.add(self._hooks.updating(instance))
-        session.flush()
         return Written(key, created=False)
 
     def _find(
@@ -427,6 +502,16 @@ class Writer:
             if is_known:
                 values[item.attribute] = parameters[_column_key(item)] = default
         return values
+
+
+def _in_order(keys: Iterable[Key]) -> list[Key]:
+    """Sort keys as databases do, so that statements for a few hundred each lock them in one order."""
+    known = list(keys)
+    try:
+        return sorted(known)
+    except TypeError:
+        # Keys of a type without an order.
+        return known
 
 
 def locked(by_key: sa.Select[Any], resource: Resource) -> sa.Select[Any]:
