@@ -278,6 +278,58 @@ def test_a_change_waits_for_one_that_has_begun(serve, database_kind):
     assert served.scalar("SELECT stock FROM watcheds") == 1
 
 
+@pytest.mark.contract("rest 4.2")
+def test_a_deadlock_says_to_try_again(serve, database_kind):
+    if database_kind == "sqlite":
+        pytest.skip("SQLite has one writer at a time.")
+    served = serve(Base)
+    served.execute(sa.insert(Watched), [{"id": n, "name": f"n{n}", "stock": 0} for n in range(1, 21)])
+    has_first = Barrier(2)
+
+    def want_second(mapper: Any, connection: Any, target: Watched) -> None:
+        has_first.wait()
+        connection.execute(sa.update(Watched).where(Watched.id == 2).values(stock=1))
+
+    sa.event.listen(Watched, "before_update", want_second)
+    try:
+        with served.engine.connect() as other, ThreadPoolExecutor(1) as pool:
+            if database_kind == "postgresql":
+                # Who finds the deadlock gives up.
+                other.exec_driver_sql("SET deadlock_timeout = '60s'")
+            # On MariaDB, who has changed less gives up.
+            other.execute(sa.update(Watched).where(Watched.id > 1).values(stock=5))
+            waiting = pool.submit(served.app.test_client().patch, "/api/watcheds/1", json={"stock": 2})
+            has_first.wait()
+            other.execute(sa.update(Watched).where(Watched.id == 1).values(stock=5))
+            other.commit()
+            response = waiting.result(timeout=20)
+    finally:
+        sa.event.remove(Watched, "before_update", want_second)
+    error_of(response, 503, "write_conflict")
+    assert int(response.headers["Retry-After"]) >= 1
+    assert served.scalar("SELECT sum(stock) FROM watcheds") == 100
+
+
+@pytest.mark.contract("rest-F42")
+@pytest.mark.parametrize("collection", ["items", "watcheds"])
+@pytest.mark.parametrize("query", ["", "?atomic=false"])
+def test_lists_in_other_orders_never_wait_for_each_other(serve, collection, query):
+    served = serve(Base, API_ALLOW_BULK=True)
+    model = Item if collection == "items" else Watched
+    served.execute(sa.insert(model), [{"id": n, "name": f"n{n}"} for n in range(1, 31)])
+
+    def change(number: int) -> Callable[[Any], Any]:
+        bodies = [{"id": n, "stock": number} for n in range(1, 31)]
+        return lambda client: client.patch(
+            f"/api/{collection}{query}", json=bodies if number % 2 else list(reversed(bodies))
+        )
+
+    responses = at_once(served, [change(number) for number in range(1, 9)])
+    assert [response.status_code for response in responses] == [207 if query else 200] * 8
+    assert {item.get("status", 200) for response in responses for item in response.get_json()["value"]} == {200}
+    assert served.scalar(f"SELECT count(DISTINCT stock) FROM {collection}") == 1
+
+
 @pytest.mark.contract("rest 1.3")
 def test_a_row_that_is_being_changed_may_be_referred_to(serve, cinema, fill, database_kind):
     if database_kind != "postgresql":

@@ -43,10 +43,12 @@ _UNIQUE = ("23505", 1062, 1586)
 _FOREIGN_KEY = ("23503", 1216, 1217, 1451, 1452)
 _NOT_NULL = ("23502", 1048, 1364)
 _CHECK = ("23514", 3819, 4025)
-# Deadlocks, locks that were not given, and everything that is about the connection or the server: SQLSTATE classes 08,
+# Deadlocks, and snapshots that another transaction has overtaken: the database gave up one of several transactions.
+_WRITE_CONFLICT = ("40001", "40P01", 1020, 1213)
+# Locks that were not given in time, and everything that is about the connection or the server: SQLSTATE classes 08,
 # 53 and 57 of PostgreSQL.
-_UNAVAILABLE: tuple[str | int, ...] = ("40001", "40P01", "55P03", "08", "53", "57")
-_UNAVAILABLE += (0, 1040, 1042, 1043, 1053, 1077, 1078, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1226)
+_UNAVAILABLE: tuple[str | int, ...] = ("55P03", "08", "53", "57")
+_UNAVAILABLE += (0, 1040, 1042, 1043, 1053, 1077, 1078, 1079, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1226)
 _UNAVAILABLE += (1317, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 4031)
 _VALUE = ("22", 1264, 1265, 1292, 1366, 1406)
 _OVERFLOW = ("22003", 1690)
@@ -84,8 +86,8 @@ def read_failure(error: Exception, model: type, parameters: Iterable[str]) -> Ex
     if isinstance(refusal, QueryError):
         # Raised on the way to the driver, by a type that knows what this database takes (`query.compile`).
         return refusal
-    if _is_unavailable(error):
-        return _unavailable()
+    if (unavailable := _unavailable(error)) is not None:
+        return unavailable
     if _matches(error, _PERMISSION):
         return _forbidden("read", model.__name__)
     if _is_out_of_range(error) and any(is_sent_by_client(name) for name in parameters):
@@ -152,8 +154,8 @@ def _names_of_filters(query: CollectionQuery) -> Iterator[str]:
 
 def write_failure(error: Exception, resource: Resource, *, deleting: bool = False) -> Exception:
     """Translate a failure while writing; what nobody foresaw is given back as it is and becomes a 500."""
-    if _is_unavailable(error):
-        return _unavailable()
+    if (unavailable := _unavailable(error)) is not None:
+        return unavailable
     if _matches(error, _PERMISSION):
         return _forbidden("write", resource.name)
     if _matches(error, _READ_ONLY) or _text(error) == "attempt to write a readonly database":
@@ -208,7 +210,16 @@ def row_not_kept(resource: Resource) -> ConflictError:
     )
 
 
-def _unavailable() -> UnavailableError:
+def _unavailable(error: Exception) -> UnavailableError | None:
+    """Say that the same request may succeed later; `None` when that is not what the failure means."""
+    if _is_write_conflict(error):
+        return UnavailableError(
+            "Another request changed the same rows at the same time, and the database gave this one up. "
+            "Nothing was written: send it again.",
+            reason="write_conflict",
+        )
+    if not _is_unavailable(error):
+        return None
     return UnavailableError("The database is not available. Try again in a moment.", reason="database_unavailable")
 
 
@@ -258,6 +269,15 @@ def _is_out_of_range(error: Exception) -> bool:
         return True
     refused = (OverflowError, ValueError, TypeError)
     return isinstance(error, StatementError) and not isinstance(error, DBAPIError) and isinstance(error.orig, refused)
+
+
+def _is_write_conflict(error: BaseException | None) -> bool:
+    # MariaDB ends the whole transaction, so that on top of it the way back to a savepoint fails.
+    while isinstance(error, Exception):
+        if _matches(error, _WRITE_CONFLICT):
+            return True
+        error = error.__context__
+    return False
 
 
 def _is_unavailable(error: Exception) -> bool:
