@@ -10,10 +10,14 @@ import contextlib
 import datetime as dt
 import decimal
 import os
+import shutil
+import signal
 import socket
+import subprocess
 import threading
 import uuid
 from collections.abc import Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,6 +25,10 @@ from urllib.parse import urlsplit
 import pytest
 import sqlalchemy as sa
 from flask_sqlalchemy import SQLAlchemy
+from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.retry import Retry
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, scoped_session, sessionmaker
 
@@ -37,7 +45,7 @@ DATABASES = os.environ.get("FLARCHITECT_TEST_DATABASES", "sqlite").split(",")
 
 
 # What a test that asks a server gets it by.
-ON_SERVERS = frozenset({"database_kind", "databases", "kind", "redis_url", "reflected"})
+ON_SERVERS = frozenset({"database_kind", "databases", "kind", "own_redis", "redis_url", "reflected"})
 # What these files test happens before or after the database; besides SQLite one server is enough.
 ON_ONE_SERVER = frozenset(
     {
@@ -48,6 +56,7 @@ ON_ONE_SERVER = frozenset(
         "test_formats",
         "test_limits",
         "test_manual_routes",
+        "test_outage",
     }
     | {"test_plugins", "test_prefer", "test_routes", "test_sse", "test_type_mapping", "test_validation"}
 )
@@ -377,6 +386,52 @@ def wire(redis_url):
     result = Wire((url.hostname or "127.0.0.1", url.port or 6379))
     yield result
     result.cut()
+
+
+class OwnRedis:
+    """A Redis server that a test starts, and can take away."""
+
+    def __init__(self, program: str, folder: Path) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
+        self._command = [program, "--port", str(self._port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+        self.url = f"redis://127.0.0.1:{self._port}/0"
+        self.start()
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)  # noqa: S603 - a server of our own
+        client = Redis(port=self._port, retry=Retry(ConstantBackoff(0.1), 300), retry_on_error=[RedisConnectionError])
+        with client:
+            client.ping()
+
+    def stop(self) -> None:
+        """End it, with its connections."""
+        self.thaw()
+        self._process.terminate()
+        self._process.wait(timeout=60)
+
+    def freeze(self) -> None:
+        """Let it keep its connections and never answer."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on where it was."""
+        self._process.send_signal(signal.SIGCONT)
+
+
+@pytest.fixture
+def own_redis(tmp_path):
+    """A Redis server of the test's own, where one is installed."""
+    program = shutil.which("redis-server")
+    if program is None:
+        told = "redis-server is not installed, so nobody can stop it while requests are under way"
+        if os.environ.get("FLARCHITECT_TEST_REDIS"):
+            pytest.fail(told)
+        pytest.skip(told)
+    server = OwnRedis(program, tmp_path)
+    yield server
+    server.stop()
 
 
 @pytest.fixture
