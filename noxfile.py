@@ -98,24 +98,19 @@ def suite(session: nox.Session) -> None:
 @nox.parametrize("sqlalchemy", [nox.param(version, id=version) for version in SQLALCHEMY])
 def services(session: nox.Session, sqlalchemy: str) -> None:
     """Run the same tests against PostgreSQL and MariaDB, and those of Redis; a missing server is a failure."""
-    missing = [f"{name} at {place}" for name, place, answers in servers() if not answers]
-    if missing:
-        names = ", ".join(variable for variable, _ in SERVERS.values())
-        session.error(f"No answer from {' and '.join(missing)}. Start the server or set its URL: {names}")
+    require_servers(session)
     install_workspace(session)
     session.install(f"SQLAlchemy=={sqlalchemy}.*")
-    session.run(
-        *PYTEST,
-        *session.posargs,
-        env={"FLARCHITECT_TEST_DATABASES": ",".join(DATABASES).lower(), "FLARCHITECT_TEST_REDIS": "1"},
-    )
+    session.run(*PYTEST, *session.posargs, env=on_databases(*DATABASES))
 
 
 @nox.session
 def stress(session: nox.Session) -> None:
-    """Repeat the suite in random orders, to find tests that depend on luck, and run those that take minutes."""
+    """Run what takes minutes, on all servers, and repeat the suite in random orders to find tests that need luck."""
+    require_servers(session)
     install_workspace(session)
-    session.run("pytest", "-m", "stress", *session.posargs)
+    # One after the other, as they measure memory; -rP shows what they measured.
+    session.run("pytest", "-m", "stress", "-rP", *session.posargs, env=on_databases("SQLite", *DATABASES))
     for _ in range(STRESS_ROUNDS):
         session.run(*PYTEST, *session.posargs)
 
@@ -186,7 +181,7 @@ def left_out(session: nox.Session) -> None:
     """Say what `nox` alone does not test."""
     others = ", ".join(version for version in PYTHONS if version != CURRENT)
     session.log(f"Not tested: Python {others}; `nox -s tests` tests each one that this machine has.")
-    session.log("Not tested: what takes minutes, such as an export of a million rows; `nox -s stress` tests it.")
+    session.log("Not tested: what takes minutes, such as a minute of load; `nox -s stress` tests it.")
     for name, place, answers in servers():
         state = "answers" if answers else "was not found"
         session.log(f"Not tested: {name}, which {state} at {place}; `nox -s services` tests on all servers.")
@@ -264,6 +259,19 @@ def lowest(names: list[str]) -> list[str]:
         if requirement.name not in PACKAGES:
             pins.add(f"{requirement.name}=={bounds[0]}")
     return sorted(pins)
+
+
+def require_servers(session: nox.Session) -> None:
+    """End the session unless every server answers."""
+    missing = [f"{name} at {place}" for name, place, answers in servers() if not answers]
+    if missing:
+        names = ", ".join(variable for variable, _ in SERVERS.values())
+        session.error(f"No answer from {' and '.join(missing)}. Start the server or set its URL: {names}")
+
+
+def on_databases(*names: str) -> dict[str, str]:
+    """Return the variables that tell the tests which databases to use, and that there is Redis."""
+    return {"FLARCHITECT_TEST_DATABASES": ",".join(names).lower(), "FLARCHITECT_TEST_REDIS": "1"}
 
 
 def servers() -> Iterator[tuple[str, str, bool]]:
