@@ -171,6 +171,7 @@ class Shopper(threading.Thread):
             (self.be_refused, 14),
             (self.count_up, 16),
             (self.replace_lines, 8),
+            (self.race, 8),
             (self.create_many, 4),
             (self.be_refused_many, 4),
             (self.change_shared, 6),
@@ -377,6 +378,13 @@ class Shopper(threading.Thread):
         note = self._token()
         body = [{"id": key, "note": note} for key in self._random.sample(SHARED, 4)]
         self.send("PATCH", "/api/customers", body).must_be(200)
+
+    def race(self) -> None:
+        """Take a number that others try to take at the same moment; one of them gets it."""
+        code = self._token()
+        body = {"code": code, "number": f"race {self._ledger.writes // 20}"}
+        status = self.send("POST", "/api/customers", body, **self._key()).must_be(201, 409).status
+        (self._ledger.customers if status == 201 else self._ledger.refused).append(code)
 
     def create_many(self) -> None:
         """Create several rows by one request."""

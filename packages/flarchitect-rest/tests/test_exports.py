@@ -431,6 +431,7 @@ print(lines, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=550)  # noqa: S603 - our own interpreter and text
     assert done.returncode == 0, done.stderr
     lines, megabytes = map(int, done.stdout.split())
+    print(f"{lines} rows, {megabytes} MB")
     assert lines == 1_000_000
     assert megabytes < 150
 
