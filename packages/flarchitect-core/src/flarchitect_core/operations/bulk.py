@@ -178,7 +178,8 @@ class BulkWriter:
     def _added_at_once(
         self, session: Session, items: Sequence[Operation], values: Mapping[int, dict[str, Any]]
     ) -> dict[int, Draft] | None:
-        written = self._writer.create_all(session, list(values.values()))
+        executor = self._service.executor(items[0])
+        written = self._writer.create_all(session, items[0], executor, list(values.values()))
         if written is None:
             return None
         return {
@@ -243,7 +244,9 @@ class BulkWriter:
         if not items:
             return []
         values = self._checked(items, body)
-        if not self._hangs_on("PATCH") and not operation.merges and self._writer.update_all(session, found, values[0]):
+        executor = self._service.executor(operation)
+        is_plain = not self._hangs_on("PATCH") and not operation.merges
+        if is_plain and self._writer.update_all(session, operation, executor, found, values[0]):
             drafts = [
                 self._service.noted(item, Written(key, created=False)) for item, key in zip(items, found, strict=True)
             ]

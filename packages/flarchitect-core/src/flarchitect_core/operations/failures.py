@@ -30,7 +30,14 @@ if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.query.expressions import CollectionQuery
 
-__all__ = ["UNREADABLE", "read_failure", "refusing_comparisons", "refusing_overflow", "row_is_referred_to"]
+__all__ = [
+    "UNREADABLE",
+    "no_such_reference",
+    "read_failure",
+    "refusing_comparisons",
+    "refusing_overflow",
+    "row_is_referred_to",
+]
 __all__ += ["row_not_kept", "unreadable_value", "write_failure"]
 
 logger = logging.getLogger("flarchitect.database")
@@ -198,6 +205,14 @@ def row_is_referred_to(resource: Resource) -> ConflictError:
     return ConflictError(
         f"Error deleting object: other rows still refer to this {resource.name}.", reason="row_is_referred_to"
     )
+
+
+def no_such_reference(resource: Resource, attributes: Iterable[str]) -> ConflictError:
+    """Say that a row refers to one that does not exist, as the database says it of a foreign key."""
+    found = (resource.field_of_attribute(attribute) for attribute in attributes)
+    names = [item.name for item in found if item is not None]
+    message, on_field = _foreign_key_words(resource.name, ", ".join(names))
+    return ConflictError(message, reason="foreign_key_violation", fields={name: [on_field] for name in names})
 
 
 def row_not_kept(resource: Resource) -> ConflictError:

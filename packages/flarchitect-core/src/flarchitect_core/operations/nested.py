@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +28,7 @@ from flarchitect_core.operations.instances import InstanceMaker
 from flarchitect_core.operations.nested_bodies import NestedBodies, NestedReader, too_many_nested_rows
 from flarchitect_core.operations.nested_relations import NestedRelation, nested_relation
 from flarchitect_core.operations.operation import Operation
+from flarchitect_core.operations.references import References
 from flarchitect_core.operations.write import BLANKED_KEY, locked, names_of, refusing
 from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.include import follow
@@ -64,6 +65,7 @@ class NestedWrites:
         self._registry = state.registry
         self._rows_max = state.settings.get(options.NESTED_ROWS_MAX)
         self._bodies = NestedBodies(list(state.registry), links, state.settings)
+        self._references = {resource.model: References(resource, state.registry) for resource in state.registry}
         self._makers = {resource.model: InstanceMaker(resource.facts) for resource in state.registry}
 
     def reader(self, resource: Resource, method: str) -> NestedReader | None:
@@ -150,6 +152,9 @@ class NestedWrites:
             link.kept = {id(row.instance) for each in given for row in each.rows}
             self._check(link, errors)
         errors.raise_if_any()
+        for link in _links(root):
+            for row in link.rows:
+                self._check_references(work, link, row)
 
     def _find_rows(self, work: _Work, nested: NestedRelation, links: Sequence[_Link], errors: _Errors) -> None:
         for link in links:
@@ -233,6 +238,15 @@ class NestedWrites:
             elif "PATCH" not in target.methods or nested.is_locked("PATCH"):
                 errors.add(link.path, [f"No {target.name} can be left out, as its {names} cannot be changed."])
 
+    def _check_references(self, work: _Work, link: _Link, row: _Row) -> None:
+        """Check the foreign keys of a nested row, but those that its place in the body fills in."""
+        method = "POST" if row.instance is None else "PATCH"
+        operation = replace(work.operation, resource=row.resource, method=method, key=row.key)
+        given = row.values if row.instance is None else row.changes
+        filled = _filled(link, row)
+        values = {name: value for name, value in given.items() if name not in filled}
+        self._references[row.resource.model].check(work.session, operation, work.executor, values)
+
     @staticmethod
     def _check_reference(link: _Link, errors: _Errors) -> None:
         """Check that a reference which is part of a key stays as it is."""
@@ -247,12 +261,9 @@ class NestedWrites:
             errors.add(link.path, ["Belongs to the key, which cannot be changed."])
 
     def _check_complete(self, link: _Link, row: _Row, errors: _Errors) -> None:
-        filled = {name for each in row.links if each.nested.kind == "reference" for name in each.nested.filled}
-        if link.nested.kind == "children":
-            filled |= link.nested.filled.keys()
         reader: BodyReader = self._bodies.reader(row.resource, "POST")
         try:
-            reader.require_all({**dict.fromkeys(filled), **row.values})
+            reader.require_all({**dict.fromkeys(_filled(link, row)), **row.values})
         except ValidationError as error:
             errors.add(row.path, error.fields)
 
@@ -477,6 +488,12 @@ def _all(row: _Row) -> Iterator[_Row]:
 def _links(row: _Row) -> Iterator[_Link]:
     for each in _all(row):
         yield from each.links
+
+
+def _filled(link: _Link, row: _Row) -> set[str]:
+    """List the attributes of a nested row that links fill in."""
+    filled = {name for each in row.links if each.nested.kind == "reference" for name in each.nested.filled}
+    return filled | link.nested.filled.keys() if link.nested.kind == "children" else filled
 
 
 def _key_of(link: _Link, row: _Row) -> Key | None:

@@ -31,6 +31,7 @@ class Operation:
         root: URL root of the request without trailing slash (`SCRIPT_NAME`), so that links work below any mount.
         include_deleted: Whether rows that are marked as deleted are seen.
         page_links: Gives the URLs of other pages; `None` where there are no pages.
+        seen: References of bodies to rows that the request may see; the items of a list share it.
         changes: What was written so far; told to listeners after the commit.
         precondition: What must hold of the row before it is written.
         merges: Whether JSON values are merged into those that are there (RFC 7396) instead of replacing them.
@@ -48,6 +49,7 @@ class Operation:
     root: str = ""
     include_deleted: bool = False
     page_links: Callable[[Extent], PageLinks] | None = None
+    seen: set[object] = field(default_factory=set)
     changes: list[Change] = field(default_factory=list)
     precondition: Precondition | None = None
     merges: bool = False

@@ -243,7 +243,9 @@ class ResourceService:
         Raises:
             NotFoundError: There is no such row.
         """
-        context, executor = self._begin(operation, values), self.executor(operation)
+        executor = self.executor(operation)
+        self._writer.check_references(session, operation, executor, values)
+        context = self._begin(operation, values)
         values = _values(context, values)
         if operation.method == "POST":
             written = self._writer.create(session, operation, executor, values)

@@ -36,6 +36,7 @@ from flarchitect_core.operations.failures import (
     write_failure,
 )
 from flarchitect_core.operations.instances import REFUSALS, InstanceMaker
+from flarchitect_core.operations.references import References
 from flarchitect_core.query.compile import key_conditions, key_parameters
 from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.many_keys import is_one_of, parts_of
@@ -150,6 +151,7 @@ class Writer:
         self._all_to_change = locked(by_keys, resource)
         self._hidden = hide_deleted([resource])
         self._maker = InstanceMaker(resource.facts)
+        self._references = References(resource, state.registry)
         self.tags = RowTags(resource, _secret_of(state.app), is_changed=state.hooks[resource.model].changes_records())
         self._lock_nothing = _locking_nothing(resource)
         self._dependents = DependentRows(resource, state.settings.get(options.CASCADE_ROWS_MAX, model=resource.model))
@@ -181,16 +183,42 @@ class Writer:
         """Add a row."""
         return self._insert(session, operation, executor, values)
 
-    def create_all(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[Written] | None:
+    def check_references(
+        self, session: Session, operation: Operation, executor: SessionExecutor, values: Mapping[str, Any]
+    ) -> None:
+        """Check what a body makes a row refer to, before callbacks of the application set further values.
+
+        Raises:
+            ConflictError: It is not there, as far as the request may see.
+        """
+        # What nested rows fill in, the body cannot set beside them.
+        filled = set() if self._nested is None else self._nested.filled(self._resource, values)
+        given = {name: value for name, value in values.items() if name not in filled}
+        self._references.check(session, operation, executor, given)
+
+    def create_all(
+        self, session: Session, operation: Operation, executor: SessionExecutor, rows: Sequence[Mapping[str, Any]]
+    ) -> list[Written] | None:
         """Add many rows by one statement; `None` where they must be added one by one."""
         if not all(self._is_direct(session, values) for values in rows):
+            return None
+        if not self._references.all_seen(session, operation, executor, rows):
             return None
         keys = self._direct.insert_all(session, rows)
         return None if keys is None else [Written(key, created=True) for key in keys]
 
-    def update_all(self, session: Session, keys: Sequence[Key], values: Mapping[str, Any]) -> bool:
+    def update_all(
+        self,
+        session: Session,
+        operation: Operation,
+        executor: SessionExecutor,
+        keys: Sequence[Key],
+        values: Mapping[str, Any],
+    ) -> bool:
         """Change many rows that are there by one statement, and say whether that could be done."""
         if self._resource.is_restricted or not self._is_direct(session, values):
+            return False
+        if not self._references.all_seen(session, operation, executor, [values]):
             return False
         self._direct.update_all(session, keys, values)
         return True
