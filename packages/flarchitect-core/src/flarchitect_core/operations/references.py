@@ -98,7 +98,7 @@ class References:
         keys: Sequence[tuple[Any, ...]],
     ) -> int:
         columns, target = reference.columns(), reference.target
-        statement = sa.select(*columns).where(is_one_of(columns)).distinct()
+        statement: sa.Select[Any] = sa.select(*columns).where(is_one_of(columns)).distinct()
         seen = self._seen(operation, executor, target, statement)
         return sum(len(session.execute(seen, some).all()) for some in parts_of(keys))
 
@@ -115,7 +115,8 @@ class References:
         if not missing or operation.key is None or operation.method != "PATCH":
             return {}
         model = self._resource.model
-        statement = sa.select(*(getattr(model, name) for name in missing)).where(*key_conditions(self._resource, model))
+        columns = [getattr(model, name) for name in missing]
+        statement: sa.Select[Any] = sa.select(*columns).where(*key_conditions(self._resource, model))
         seen = self._seen(operation, executor, self._resource, statement)
         row = session.execute(seen, key_parameters(operation.key)).first()
         return {} if row is None else dict(zip(missing, row, strict=True))
@@ -132,7 +133,8 @@ class References:
             return False
         model = self._resource.model
         same = (getattr(model, name) == values[name] for name in reference.ours)
-        statement = sa.select(sa.literal(1)).select_from(model).where(*key_conditions(self._resource, model), *same)
+        statement: sa.Select[Any] = sa.select(sa.literal(1)).select_from(model)
+        statement = statement.where(*key_conditions(self._resource, model), *same)
         # Whoever may not see the row must not find out either what it refers to.
         seen = self._seen(operation, executor, self._resource, statement)
         return session.execute(seen, key_parameters(operation.key)).first() is not None
