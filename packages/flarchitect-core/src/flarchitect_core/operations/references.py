@@ -98,7 +98,7 @@ class References:
         keys: Sequence[tuple[Any, ...]],
     ) -> int:
         columns, target = reference.columns(), reference.target
-        statement: sa.Select[Any] = sa.select(*columns).where(is_one_of(columns)).distinct()
+        statement: Any = sa.select(*columns).where(is_one_of(columns)).distinct()
         seen = self._seen(operation, executor, target, statement)
         return sum(len(session.execute(seen, some).all()) for some in parts_of(keys))
 
@@ -116,7 +116,7 @@ class References:
             return {}
         model = self._resource.model
         columns = [getattr(model, name) for name in missing]
-        statement: sa.Select[Any] = sa.select(*columns).where(*key_conditions(self._resource, model))
+        statement: Any = sa.select(*columns).where(*key_conditions(self._resource, model))
         seen = self._seen(operation, executor, self._resource, statement)
         row = session.execute(seen, key_parameters(operation.key)).first()
         return {} if row is None else dict(zip(missing, row, strict=True))
@@ -133,7 +133,7 @@ class References:
             return False
         model = self._resource.model
         same = (getattr(model, name) == values[name] for name in reference.ours)
-        statement: sa.Select[Any] = sa.select(sa.literal(1)).select_from(model)
+        statement: Any = sa.select(sa.literal(1)).select_from(model)
         statement = statement.where(*key_conditions(self._resource, model), *same)
         # Whoever may not see the row must not find out either what it refers to.
         seen = self._seen(operation, executor, self._resource, statement)
