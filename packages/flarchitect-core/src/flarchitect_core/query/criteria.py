@@ -101,7 +101,7 @@ def _is_among(key: Sequence[Any], selected: sa.Select[Any], mapper: Mapper[Any])
     columns = [getattr(mapper.class_, name) for name in _key_names(mapper)]
     # Without the ORM, or the criteria of the model would apply within themselves.
     compiled: Any = selected.with_only_columns(*columns).order_by(None).compile()
-    inner = compiled.compile_state.statement
+    inner: Any = compiled.compile_state.statement
     for table in mapper.tables:
         # Under other names, or an alias of the model in the statement outside would be put in place of them here too.
         inner = ClauseAdapter(sa.alias(table)).traverse(inner)
