@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flarchitect_core.architect import Architect
 from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.resolution import get_config_or_model_meta
 from flarchitect_core.testing import error_of, make_app
 from flarchitect_rest.part import RestPart
 
@@ -831,6 +832,39 @@ def test_meta_beats_a_keyword():
 def test_a_misspelt_keyword_is_a_mistake():
     with pytest.raises(ConfigurationError, match=r"api_prefx of Architect is not an option\. Did you mean prefix\?"):
         Architect(plain_app(), parts=[RestPart()], api_prefx="/v1")
+
+
+@pytest.mark.contract("rest 1.1, D43")
+def test_keywords_stand_for_the_keys_of_services():
+    app = plain_app()
+    architect = Architect(
+        app,
+        parts=[RestPart()],
+        base_model=films(),
+        cache={"CACHE_TYPE": "SimpleCache", "CACHE_DEFAULT_TIMEOUT": 7},
+        enable_cors=True,
+        cors_resources={"/api/*": {"origins": ["https://shop.example"]}},
+    )
+    assert architect.cache.set("a", 1)
+    with app.app_context():
+        assert get_config_or_model_meta("API_CACHE_TIMEOUT") == 7
+    answer = app.test_client().options("/api/films", headers={"Origin": "https://shop.example"})
+    assert answer.headers["Access-Control-Allow-Origin"] == "https://shop.example"
+
+
+@pytest.mark.contract("rest 1.1, D43")
+@pytest.mark.parametrize(
+    "keyword, problem",
+    [
+        ({"cache": {"CACHE_TYPE": "SimpleCache", "CACHE_THRESHOLD": 9}}, "a dictionary with CACHE_TYPE and"),
+        ({"cache": "SimpleCache"}, "cache of Architect must be a dictionary"),
+        ({"cache": {"CACHE_TYPE": "SimpleCache", "CACHE_DEFAULT_TIMEOUT": "long"}}, "cache_timeout must be"),
+        ({"create_docs": True}, "create_docs of Architect belongs to flarchitect-docs, which is not installed"),
+    ],
+)
+def test_a_keyword_that_could_have_no_effect_is_a_mistake(keyword, problem):
+    with pytest.raises(ConfigurationError, match=problem):
+        Architect(plain_app(), parts=[RestPart()], **keyword)
 
 
 def test_a_keyword_of_the_wrong_type_is_a_mistake():

@@ -25,7 +25,7 @@ from flarchitect_core.operations.hooks import check_callbacks
 from flarchitect_core.operations.service import provide_services
 from flarchitect_core.part import Part
 from flarchitect_core.plugins import PluginManager
-from flarchitect_core.settings import Option, Settings
+from flarchitect_core.settings import Option, Settings, owner_of
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.state import STATE_KEY, ApplicationState, state_of
 from flarchitect_core.suggestions import nearest
@@ -37,6 +37,11 @@ __all__ = ["FLASK_APP_NAME", "Architect"]
 FLASK_APP_NAME = "flarchitect"
 
 Function = TypeVar("Function", bound=Callable[..., Any])
+
+# Keyword arguments that hold several options, and what these are called in them (rest 1.1).
+_GROUPS: Mapping[str, Mapping[str, str]] = {
+    "cache": {"CACHE_TYPE": "CACHE_TYPE", "CACHE_DEFAULT_TIMEOUT": "CACHE_TIMEOUT"}
+}
 
 
 class Architect:
@@ -319,19 +324,40 @@ def _registry(app: Flask, models: list[type], settings: Settings, report: Startu
 
 def _overrides(given: dict[str, Any], declared: Iterable[Option[Any]], report: StartupReport) -> dict[str, Any]:
     """Turn keyword arguments into option values; `session` stands for a session getter."""
-    names = {option.name for option in declared}
+    owners = {option.name: option.owner for option in declared}
+    names = owners.keys()
     overrides: dict[str, Any] = {}
     for keyword, value in given.items():
         name = keyword.upper().removeprefix("API_")
+        owner = owner_of(f"API_{name}")
         if keyword == "session":
             overrides["SESSION_GETTER"] = (lambda session=value: session) if isinstance(value, Session) else value
+        elif keyword in _GROUPS and names >= set(_GROUPS[keyword].values()):
+            overrides.update(_members(keyword, value, report))
         elif name in names:
             overrides[name] = value
+        elif owner is not None and owner not in owners.values():
+            report.problem(
+                f"The keyword argument {keyword} of Architect belongs to {owner}, which is not installed. "
+                f"Install it with `pip install {owner}`, or remove the argument."
+            )
         else:
             near = nearest(name, names, limit=1)
             hint = f" Did you mean {near[0].lower()}?" if near else ""
             report.problem(f"The keyword argument {keyword} of Architect is not an option.{hint}")
     return overrides
+
+
+def _members(keyword: str, value: Any, report: StartupReport) -> dict[str, Any]:
+    """Take the options out of a keyword argument that holds several."""
+    members = _GROUPS[keyword]
+    if isinstance(value, Mapping) and members.keys() >= value.keys():
+        return {members[name]: option for name, option in value.items()}
+    report.problem(
+        f"The keyword argument {keyword} of Architect must be a dictionary with {' and '.join(members)}; "
+        f"it is {value!r}. What else the backend needs stands in the configuration."
+    )
+    return {}
 
 
 def _is_reloader_supervisor() -> bool:

@@ -10,7 +10,7 @@ from flarchitect_core.startup import StartupReport
 from flarchitect_core.suggestions import nearest
 
 __all__ = ["HTTP_METHODS", "Expectation", "Option", "Origin", "Settings", "boolean", "choice", "function", "integer"]
-__all__ += ["anything", "class_or_classes", "mapping", "names", "share", "text", "url_path"]
+__all__ += ["anything", "class_or_classes", "mapping", "names", "owner_of", "share", "text", "url_path"]
 
 # A key that is no option stops the start only when it is all but the name of one: it may be the application's own.
 _TYPO_SIMILARITY = 0.8
