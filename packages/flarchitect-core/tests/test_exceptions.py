@@ -42,6 +42,7 @@ def serving(error: Exception) -> Any:
     return app.test_client()
 
 
+@pytest.mark.contract("rest 9.4")
 @pytest.mark.contract("core 4")
 def test_the_documented_attributes() -> None:
     error = CustomHTTPException(404, "No such film.")
@@ -67,6 +68,7 @@ def test_a_status_that_is_no_error_is_refused(status: int) -> None:
         CustomHTTPException(status)
 
 
+@pytest.mark.contract("core 12 26")
 @pytest.mark.contract("core 4")
 @pytest.mark.parametrize("status,code", [(400, "bad_request"), (404, "not_found"), (499, "client_error")])
 def test_below_the_api_it_is_answered_in_the_one_shape(status: int, code: str) -> None:
@@ -74,6 +76,7 @@ def test_below_the_api_it_is_answered_in_the_one_shape(status: int, code: str) -
     assert (errors["error"], errors["message"]) == (code, "Because.")
 
 
+@pytest.mark.contract("rest 9.4")
 @pytest.mark.contract("core 4")
 def test_a_field_map_becomes_the_fields() -> None:
     fields = {"title": ["Too long."], "year": ["Too early."]}

@@ -112,6 +112,7 @@ def test_the_foreign_key_to_a_parent_is_the_attribute():
 # --- attributes -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("core 12 5")
 @pytest.mark.contract("rest-8.2")
 def test_attributes_come_from_keywords_and_the_configuration():
     class Ours(AttributeInitialiserMixin):

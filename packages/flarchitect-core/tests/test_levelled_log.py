@@ -28,6 +28,7 @@ def alone() -> Iterator[None]:
     namespace.parent, namespace.handlers = parent, handlers
 
 
+@pytest.mark.contract("rest 9.5")
 @pytest.mark.contract("core 5.2")
 def test_only_levels_up_to_the_verbosity_are_written(capsys):
     quiet, loud = CustomLogger(), CustomLogger(2)

@@ -43,6 +43,7 @@ def json_lines(stream: io.StringIO) -> list[dict[str, object]]:
     return [json.loads(line) for line in stream.getvalue().splitlines()]
 
 
+@pytest.mark.contract("rest 9.5")
 @pytest.mark.contract("core 5.2")
 def test_a_request_is_one_json_line(stream):
     log = configure("shop", json_logs=True, stream=stream)
@@ -171,12 +172,13 @@ def test_the_host_sets_the_level_for_all_applications(stream):
     assert [line["message"] for line in json_lines(stream)] == ["said"]
 
 
-@pytest.mark.contract("core 12, 15")
+@pytest.mark.contract("core 12 15")
 def test_request_lines_show_with_nothing_configured(capsys):
     log_one(configure("shop"))
     assert "Completed GET /api/books/1 -> 200" in capsys.readouterr().err
 
 
+@pytest.mark.contract("rest 9.5")
 @pytest.mark.contract("core 5.2, API_LOG_REQUESTS")
 def test_request_lines_can_be_switched_off(stream):
     log_one(configure("shop", requests=False, stream=stream))

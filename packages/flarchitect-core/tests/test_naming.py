@@ -47,6 +47,7 @@ def test_words_are_split(text, words):
     assert split_words(text) == words
 
 
+@pytest.mark.contract("core 12 29")
 @pytest.mark.contract("core 6, cases")
 @pytest.mark.parametrize(
     "text,camel,pascal,snake,kebab",

@@ -132,7 +132,8 @@ def test_a_default_is_not_kept(app: Flask) -> None:
         assert len(g._flarch_cfg_cache) == 1
 
 
-@pytest.mark.contract("core D2")
+@pytest.mark.contract("core 12 2")
+@pytest.mark.contract("core 12 2")
 def test_two_classes_of_one_name_do_not_share_a_value(app: Flask) -> None:
     with app.test_request_context():
         values = [get_config_or_model_meta("RATE_LIMIT", a_class("Same", rate_limit=number)) for number in range(50)]

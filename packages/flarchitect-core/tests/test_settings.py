@@ -100,7 +100,7 @@ def test_a_changed_configuration_is_seen_at_once() -> None:
     assert ours.get(PAGE_SIZE, model=a_model(), method="GET") == 6
 
 
-@pytest.mark.contract("core D2")
+@pytest.mark.contract("core 12 2")
 def test_two_models_of_one_name_do_not_share_a_value() -> None:
     ours = settings()
     models = [a_model(page_size=number) for number in range(1, 20)]
@@ -223,3 +223,26 @@ def test_a_wrong_keyword_argument_is_told() -> None:
     report = StartupReport()
     settings(PAGE_SIZE="many").check(report)
     assert report.problems == ["The keyword argument page_size must be a whole number of at least 1; it is 'many'."]
+
+
+@pytest.mark.contract("core 9")
+@pytest.mark.parametrize(
+    "name, default",
+    [
+        *((name, True) for name in ("FULL_AUTO", "LOG_REQUESTS", "ADD_RELATIONS", "DUMP_VERSION", "DUMP_DATETIME")),
+        *((f"DUMP_{name}", True) for name in ("STATUS_CODE", "RESPONSE_MS", "TOTAL_COUNT", "NULL_NEXT_URL")),
+        *((f"ALLOW_{name}", True) for name in ("FILTERS", "ORDER_BY", "SELECT_FIELDS", "JOIN", "INCLUDE_DELETED")),
+        *((f"ALLOW_{name}", False) for name in ("GROUPBY", "AGGREGATION", "NESTED_WRITES", "CASCADE_DELETE")),
+        *((name, False) for name in ("DUMP_NULL_ERRORS", "DUMP_REQUEST_ID", "JSON_LOGS", "XML_AS_TEXT", "READ_ONLY")),
+        *((name, False) for name in ("SOFT_DELETE", "ALLOW_CLIENT_PK", "EXPOSE_EXCEPTIONS")),
+        *((name, True) for name in ("AUTO_VALIDATE", "DUMP_HYBRID_PROPERTIES", "IGNORE_UNDERSCORE_ATTRIBUTES")),
+        *((name, True) for name in ("SERIALIZATION_IGNORE_DETACHED", "REGISTER_CANONICAL_ROUTES")),
+        *((f"{name}_CASE", case) for name, case in (("FIELD", "snake"), ("SCHEMA", "camel"), ("ENDPOINT", "kebab"))),
+        *(("PREFIX", "/api"), ("VERBOSITY_LEVEL", 0), ("VERSION", None), ("SERIALIZATION_TYPE", "url")),
+        *(("SERIALIZATION_DEPTH", 1), ("PAGINATION_SIZE_DEFAULT", 20), ("PAGINATION_SIZE_MAX", 100)),
+        *(("RELATION_ROUTE_NAMING", "model"), ("CREATED_STATUS", 201), ("ERROR_FORMAT", "envelope")),
+    ],
+)
+def test_the_defaults_of_the_contract(name, default):
+    """What an application gets that sets nothing; a change here breaks those who rely on it."""
+    assert {option.name: option.default for option in CORE_OPTIONS}[name] == default

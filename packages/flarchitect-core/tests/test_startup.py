@@ -195,6 +195,7 @@ def test_one_object_serves_several_applications_with_settings_of_their_own() -> 
             assert architect.get_config("API_TITLE") == f"Title {number}"
 
 
+@pytest.mark.contract("core 8")
 @pytest.mark.contract("core 2, reloader")
 @pytest.mark.parametrize("runs_main,bound", [(None, False), ("false", False), ("true", True)])
 def test_the_process_that_supervises_the_reloader_binds_nothing_unasked(
@@ -212,6 +213,7 @@ def test_the_process_that_supervises_the_reloader_binds_nothing_unasked(
         assert "flarchitect" in app.extensions
 
 
+@pytest.mark.contract("core 12 3")
 @pytest.mark.contract("rest 1.1")
 def test_it_binds_with_and_without_an_application_context() -> None:
     for name in ("with", "without"):

@@ -174,12 +174,14 @@ def test_every_name_of_the_contract_is_tried_here():
     assert {name for name, *_ in TABLE} == set(VALIDATORS)
 
 
+@pytest.mark.contract("rest 13 group 10")
 @pytest.mark.contract("rest 5.5")
 @pytest.mark.parametrize("name, message, value", cases(0))
 def test_a_right_value_is_accepted(name, message, value):
     validate_by_type(name)(value)
 
 
+@pytest.mark.contract("rest 13 group 10")
 @pytest.mark.contract("rest 5.5")
 @pytest.mark.parametrize("name, message, value", cases(1))
 def test_a_wrong_value_is_refused_with_the_message_of_the_contract(name, message, value):

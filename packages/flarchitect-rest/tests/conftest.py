@@ -42,6 +42,8 @@ SERVERS = {
     "mariadb": os.environ.get("FLARCHITECT_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"),
 }
 DATABASES = os.environ.get("FLARCHITECT_TEST_DATABASES", "sqlite").split(",")
+# Where the session comes from in tests that do not say it: `uri`, `getter`, `sessionmaker` or `flask_sqlalchemy`.
+SESSIONS = os.environ.get("FLARCHITECT_TEST_SESSIONS", "uri")
 
 
 # What a test that asks a server gets it by.
@@ -146,7 +148,7 @@ def serve(database_uri):
     """
     served: list[tuple[Any, Served]] = []
 
-    def start(base: Any, *, sessions: str = "uri", **config: Any) -> Served:
+    def start(base: Any, *, sessions: str = SESSIONS, **config: Any) -> Served:
         metadata = base.metadata
         if sessions == "flask_sqlalchemy":
             app, engine = _with_flask_sqlalchemy(base, database_uri, config)

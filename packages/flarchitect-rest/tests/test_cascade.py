@@ -122,7 +122,8 @@ REST = {"labels": 1, "albums": 1, "tracks": 3, "covers": 1, "genres": 2, "album_
 
 @pytest.mark.contract("rest 6.2, D65")
 @pytest.mark.contract("rest 13 group 12")
-def test_a_cascade_takes_what_hangs_on_the_row_and_nothing_else(labels, sessions):
+@pytest.mark.contract("core 12 24")
+def test_a_cascade_takes_what_hangs_on_the_row_and_nothing_else(labels, sessions, capsys):
     served = labels(sessions=sessions, API_ALLOW_CASCADE_DELETE=True)
     before = counts(served)
     if sessions == "uri" or served.engine.dialect.name != "sqlite":
@@ -134,6 +135,7 @@ def test_a_cascade_takes_what_hangs_on_the_row_and_nothing_else(labels, sessions
     assert response.status_code == 200
     assert response.get_json()["value"] is None
     assert counts(served) == REST
+    assert capsys.readouterr() == ("", "")
 
 
 @pytest.mark.contract("rest 6.2, D17, D18")

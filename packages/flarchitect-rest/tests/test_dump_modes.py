@@ -14,7 +14,7 @@ from flarchitect_core.model.naming import field_name
 from flarchitect_core.options import CASES
 from flarchitect_core.testing import count_statements, error_of
 
-pytestmark = pytest.mark.contract("rest 5.4, 13.15")
+pytestmark = pytest.mark.contract("rest 5.4, 13 group 15")
 
 STUDIO = {"id": 1, "name": "Harbour", "city": "Oslo"}
 ACTOR = {"id": 1, "full_name": "Ida Vik", "email": None}
@@ -407,12 +407,14 @@ def two_sizes(serve, cinema, fill):
     return count
 
 
+@pytest.mark.contract("rest 12, D48")
 @pytest.mark.parametrize("path, query, expected", QUERIES)
 def test_the_number_of_statements_is_fixed_by_the_request(two_sizes, path, query, expected):
     # Fewer rows than the limit: the page itself shows where the rows end, and nothing is counted.
     assert two_sizes(f"/api/{path}?{query}&limit=101", API_PAGINATION_SIZE_MAX=101) == (expected, expected)
 
 
+@pytest.mark.contract("rest 12, D48")
 @pytest.mark.parametrize("mode", ["url", "json", "hybrid"])
 @pytest.mark.parametrize("depth", [0, 1, 2, 3])
 @pytest.mark.parametrize("path", ["studios", "films", "actors", "awards"])
@@ -699,7 +701,7 @@ def cased(name: str, case: str) -> str:
     return field_name(name, case)
 
 
-@pytest.mark.contract("rest 2.2, 13.8")
+@pytest.mark.contract("rest 2.2, 13 group 8")
 @pytest.mark.parametrize("case", CASES)
 def test_links_and_inlined_records_have_the_names_of_every_case(serve, case):
     served = serve(Cased, API_FIELD_CASE=case)

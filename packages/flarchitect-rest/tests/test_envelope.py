@@ -69,6 +69,7 @@ def bombs(serve):
 # --- members ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("rest 12, D37")
 def test_the_members_stand_in_the_documented_order(cinema_app):
     for url in ("/api/films", "/api/films/1", "/api/studios/1/films", "/api/films/1/studios"):
         assert list(cinema_app.get(url).get_json()) == DEFAULT
@@ -77,6 +78,7 @@ def test_the_members_stand_in_the_documented_order(cinema_app):
     assert list(refused["errors"])[:3] == ["error", "message", "reason"]
 
 
+@pytest.mark.contract("rest 13 group 9")
 @pytest.mark.parametrize(
     "switch, member",
     [
@@ -138,6 +140,8 @@ def test_an_application_without_a_version_says_null(serve, cinema):
     assert serve(cinema.Base, API_VERSION=None).get("/api/films").get_json()["api_version"] is None
 
 
+@pytest.mark.contract("core 12 21")
+@pytest.mark.contract("rest 13 group 9")
 @pytest.mark.parametrize(
     "method, url, body, status, total",
     [
@@ -229,6 +233,8 @@ def test_every_response_repeats_the_callers_id_or_has_one_of_ours(cinema_app, me
     assert ours[0] != ours[1]
 
 
+@pytest.mark.contract("rest 12, D58")
+@pytest.mark.contract("core 12 13")
 @pytest.mark.contract("rest 4.3")
 @pytest.mark.parametrize("given", ["", " ", "a b", "a" * 129, "a" * 800, "é", "a\tb", "a/b", "<script>", "a;b", "a,b"])
 def test_an_id_that_cannot_be_repeated_safely_is_replaced(cinema_app, given):
@@ -262,6 +268,8 @@ CRASHES = [
 ]
 
 
+@pytest.mark.contract("core 12 8")
+@pytest.mark.contract("rest 13 group 9")
 @pytest.mark.contract("rest 4.2")
 @pytest.mark.parametrize("method, url, body", CRASHES)
 def test_a_failure_nobody_foresaw_is_generic_outside_and_told_in_the_log(bombs, caplog, method, url, body):
@@ -343,6 +351,8 @@ def test_pages_elsewhere_keep_the_error_pages_of_flask(site, url, status):
         assert (response.status_code, response.mimetype) == (status, "text/html")
 
 
+@pytest.mark.contract("rest 12, D37")
+@pytest.mark.contract("core 12 10")
 @pytest.mark.contract("rest 4.2")
 @pytest.mark.parametrize("url, status", [("/nowhere", 404), ("/gone", 410), ("/crash", 500), ("/apidocs", 404)])
 @pytest.mark.parametrize("accept", ["application/json", "application/json,text/html;q=0.5"])
@@ -405,6 +415,8 @@ def test_a_handler_for_every_http_error_stays_for_the_pages_of_the_application(s
             assert client.get(url, headers={"Accept": accept}).get_json() == {"mine": status}
 
 
+@pytest.mark.contract("rest 12, D60")
+@pytest.mark.contract("core 12 11")
 def test_a_prefix_is_compared_by_whole_segments(site):
     client = site(pages)
     assert client.get("/apidocs/x").mimetype == "text/html"

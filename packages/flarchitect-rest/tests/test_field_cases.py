@@ -9,7 +9,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flarchitect_core.errors import ConfigurationError
 
-pytestmark = pytest.mark.contract("rest 2.2")
+pytestmark = pytest.mark.contract("rest 2.2, D25, 13 group 8")
 
 ENVELOPE = ["api_version", "datetime", "value", "status_code", "response_ms", "total_count", "next_url", "previous_url"]
 CASES = ["snake", "camel", "pascal", "screaming_snake", "kebab", "screaming_kebab"]

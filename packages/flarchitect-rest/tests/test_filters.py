@@ -197,6 +197,8 @@ ORDERED_OPERATORS = {
 }
 
 
+@pytest.mark.contract("rest 12, D30")
+@pytest.mark.contract("rest 13 group 3")
 @pytest.mark.parametrize("name", ORDERED_OPERATORS)
 @pytest.mark.parametrize("column", VALUES)
 def test_each_operator_compares_each_ordered_column_as_its_type(ids, column, name):
@@ -229,6 +231,8 @@ def test_null_tests_are_refused_for_columns_that_are_never_null(refused):
     refused("id__eq=null", "invalid_value")
 
 
+@pytest.mark.contract("rest 12, D11, D30")
+@pytest.mark.contract("rest 13 group 3")
 @pytest.mark.parametrize(
     "query, expected",
     [
@@ -293,6 +297,8 @@ def test_a_filter_gives_its_rows(ids, query, expected):
     assert found == expected if expected is not None else found in ([], [2])
 
 
+@pytest.mark.contract("rest 12, D26")
+@pytest.mark.contract("rest 13 group 3")
 @pytest.mark.parametrize(
     "column, value",
     [
@@ -363,6 +369,8 @@ def test_a_boolean_takes_only_its_words(refused, value):
     assert errors["message"] == f"Invalid boolean value: {value}. Use true or false."
 
 
+@pytest.mark.contract("rest 12, D26")
+@pytest.mark.contract("rest 13 group 3")
 @pytest.mark.parametrize(
     "query",
     [
@@ -419,6 +427,7 @@ def test_another_table_than_the_own_one_is_unknown(refused):
     assert "studio" in refused("studio.name__eq=x", "invalid_table")["message"]
 
 
+@pytest.mark.contract("rest 13 group 3")
 @pytest.mark.parametrize(
     "query, expected",
     [
@@ -559,6 +568,7 @@ def test_pattern_characters_mean_themselves(texts, name, pattern, expected):
     assert texts_found(texts, name, pattern) == expected
 
 
+@pytest.mark.contract("rest 13 group 5")
 @pytest.mark.contract("rest 3.1")
 @pytest.mark.parametrize(
     "switch, query",

@@ -31,6 +31,8 @@ def test_an_answer_in_xml_says_what_the_answer_in_json_says(cinema_app):
     assert (document["total_count"], document["status_code"], document["previous_url"]) == ("5", "200", None)
 
 
+@pytest.mark.contract("core 12 6")
+@pytest.mark.contract("rest 13 group 9")
 @pytest.mark.contract("rest 4.4, D35")
 @pytest.mark.parametrize(
     "method, url, body, status",
@@ -86,7 +88,7 @@ def test_xml_may_be_given_as_text(serve, cinema):
         assert (response.status_code, response.content_type) == (status, "text/xml; charset=utf-8")
 
 
-@pytest.mark.contract("core 12 D7")
+@pytest.mark.contract("core 12 7")
 def test_the_content_type_of_the_body_does_not_choose_the_answer(cinema_app):
     response = cinema_app.post("/api/studios", data="<s><name>Kelp</name></s>", content_type="application/xml")
     assert (response.status_code, response.mimetype) == (201, "application/json")

@@ -211,6 +211,7 @@ def test_groups_and_aggregates_are_plain_records_exact_to_the_last_digit(served)
     ]
 
 
+@pytest.mark.contract("rest 13 group 7")
 @pytest.mark.contract("rest D33")
 def test_groupby_alone_gives_the_distinct_combinations(served):
     body = served.get("/api/sales?groupby=shop_id,paid&order_by=shop_id:nullslast").get_json()
@@ -298,6 +299,7 @@ def test_keys_are_in_the_case_of_the_application(serve_market, asked):
 # --- order and pages --------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("rest 13 group 7")
 @pytest.mark.contract("rest 3.7, rest D20")
 @pytest.mark.parametrize(
     "order, expected",
@@ -354,6 +356,7 @@ def league_groups(serve, league, fill_league):
     return served
 
 
+@pytest.mark.contract("rest 13 group 7")
 @pytest.mark.contract("rest 3.7, rest 3.6")
 @pytest.mark.parametrize(
     "query, expected",
@@ -623,6 +626,7 @@ def test_one_statement_gives_all_groups_and_is_kept(served):
     assert len(log) == 2
 
 
+@pytest.mark.contract("rest 13 group 7")
 @pytest.mark.contract("rest 3.7")
 def test_groups_work_with_every_kind_of_session(serve_market, sessions):
     served = serve_market(sessions=sessions)

@@ -311,6 +311,7 @@ def test_a_value_error_of_a_callback_is_no_mistake_of_the_client(serve, cinema):
     error_of(served.post("/api/studios", json={"name": "x"}), 500, "unexpected_error")
 
 
+@pytest.mark.contract("core 12 27")
 @pytest.mark.contract("rest 7.2, D56")
 @pytest.mark.contract("core 11 C-8")
 def test_error_and_final_callbacks(serve, cinema):

@@ -41,6 +41,7 @@ def test_a_join_keeps_rows_as_its_type_says(league_app, query, expected):
     assert league_app.ids(f"/api/matches?{query}") == expected
 
 
+@pytest.mark.contract("rest 13 group 6")
 @pytest.mark.contract("rest D32")
 @pytest.mark.parametrize(
     "query, expected",
@@ -77,6 +78,7 @@ def test_self_references_secondary_tables_and_composite_keys_are_joined(league_a
     assert league_app.ids(url) == expected
 
 
+@pytest.mark.contract("rest 13 group 6")
 @pytest.mark.contract("rest D32")
 @pytest.mark.parametrize("join_type", ["inner", "left"])
 def test_pages_of_a_to_many_join_count_base_records(league_app, join_type):
@@ -90,6 +92,7 @@ def test_pages_of_a_to_many_join_count_base_records(league_app, join_type):
     assert seen == ([1] if join_type == "inner" else [1, 4])
 
 
+@pytest.mark.contract("rest 13 group 6")
 @pytest.mark.contract("rest 3.6, core decisions 10")
 def test_a_join_names_what_a_dynamic_dump_inlines(league_app):
     record = league_app.value("/api/matches?join=goals,home_team&dump=dynamic&goals.player__eq=Bo&limit=1")[0]
@@ -105,6 +108,7 @@ def test_a_relation_route_takes_joins_too(league_app):
     assert league_app.ids("/api/clubs/1/reserves?join=parent&parent.name__eq=Ajax&fields=id,parent.name") == [3]
 
 
+@pytest.mark.contract("rest 13 group 6")
 @pytest.mark.contract("rest 3.6")
 @pytest.mark.parametrize("sessions", ["getter", "sessionmaker", "flask_sqlalchemy"])
 def test_joins_work_with_every_kind_of_session(serve, league, fill_league, sessions):

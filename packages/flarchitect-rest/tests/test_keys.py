@@ -16,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase, mapped_column
 
 from flarchitect_core.testing import error_of
 
-pytestmark = pytest.mark.contract("rest 2.3, 5.3, 13.1")
+pytestmark = pytest.mark.contract("rest 2.3, 5.3, 13 group 1")
 
 
 class Colour(enum.Enum):
@@ -127,6 +127,7 @@ def check_life(served: Any, key: dict[str, Any], path: str) -> None:
     assert served.value("/api/things") == []
 
 
+@pytest.mark.contract("rest 12, D04, D05, D06, D07")
 def test_a_row_lives_by_its_key(serve, sessions, kind):
     base, key, path = kind
     check_life(serve(base, sessions=sessions), key, path)

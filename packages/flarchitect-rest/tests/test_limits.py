@@ -99,7 +99,8 @@ def test_the_application_says_who_a_client_is(limited):
     assert statuses(served, URL, URL) == [200, 429]
 
 
-@pytest.mark.contract("core D18")
+@pytest.mark.contract("core 12 18")
+@pytest.mark.contract("core 12 18")
 @pytest.mark.contract("rest D41")
 @pytest.mark.parametrize(
     "text", ["2/minute", "2 PER MINUTES", "2 per 1 minute", " 2 / 15 minutes ", "2/minute; 100 per day"]
@@ -156,7 +157,7 @@ def test_the_most_specific_rate_counts(serve):
     assert [limit("GET", "/api/memos"), limit("POST", "/api/memos")] == ["9", "8"]
 
 
-@pytest.mark.contract("core D18")
+@pytest.mark.contract("core 12 18")
 @pytest.mark.contract("decisions 13")
 @pytest.mark.parametrize("text", ["many", "100", "0 per minute", "5 per 0 minutes", "5 per year", "", "1/minute;;", 5])
 def test_a_wrong_rate_stops_the_start(serve, cinema, text):
@@ -180,7 +181,8 @@ def test_a_missing_driver_stops_the_start_with_what_installs_it(serve, cinema):
         serve(cinema.Base, API_RATE_LIMIT="1/day", API_RATE_LIMIT_STORAGE_URI="mongodb://127.0.0.1")
 
 
-@pytest.mark.contract("core D17")
+@pytest.mark.contract("core 12 17")
+@pytest.mark.contract("core 12 17")
 def test_ports_are_never_probed(serve, cinema):
     with pytest.raises(ConfigurationError, match="never probed"):
         serve(cinema.Base, API_RATE_LIMIT_AUTODETECT=True)
@@ -208,7 +210,8 @@ def test_a_limiter_of_the_application_and_ours_leave_each_other_alone(limited):
     assert served.get("/own").headers.getlist("X-RateLimit-Limit") == ["1"]
 
 
-@pytest.mark.contract("core D16")
+@pytest.mark.contract("core 12 16")
+@pytest.mark.contract("core 12 16")
 def test_a_refused_request_has_its_id(limited):
     served = limited("1 per day")
     served.get(URL)

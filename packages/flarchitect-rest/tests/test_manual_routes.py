@@ -673,6 +673,33 @@ def test_create_response_tells_an_error_in_the_one_shape(site, arguments, status
     assert error_of(site.client.get("/x"), status, "conflict")["message"] == message
 
 
+@pytest.mark.contract("core 12 12")
+def test_every_error_of_a_list_is_told(site):
+    site.app.add_url_rule("/x", "x", lambda: create_response(errors=["Too old.", "Too long."], status=409))
+    errors = error_of(site.client.get("/x"), 409, "conflict")
+    assert (errors["message"], errors["all"]) == ("Too old.; Too long.", ["Too old.", "Too long."])
+
+
+@pytest.mark.contract("rest 12, D59")
+@pytest.mark.contract("core 12 19")
+def test_the_schemas_of_a_view_are_made_once(site):
+    made = []
+
+    class Counted(FilmOut):
+        def __init__(self, *arguments, **options):
+            made.append(type(self))
+            super().__init__(*arguments, **options)
+
+    site.serve(lambda: LOW_TIDE, methods=("GET", "POST", "PATCH"), input_schema=Counted, output_schema=Counted)
+    site.client.get("/films")
+    made.clear()
+    for method in ("GET", "POST", "PATCH"):
+        arguments = {} if method == "GET" else {"json": {"name": "x"}}
+        for query in ("", "?fields=year"):
+            assert site.client.open(f"/films{query}", method=method, **arguments).status_code == 200
+    assert made == []
+
+
 def test_create_response_may_say_how_long_it_took_and_what_went_wrong_beside_the_value(site):
     with site.app.test_request_context("/x"):
         body = create_response(value=1, errors={"note": "old"}, response_ms=12.5).json

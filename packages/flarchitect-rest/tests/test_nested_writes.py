@@ -170,6 +170,7 @@ def titles(app, studio):
 # --- create -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("rest 13 group 11")
 @pytest.mark.contract("rest-D50")
 def test_two_levels_are_created_with_the_row(app):
     body = {
@@ -201,6 +202,7 @@ def test_null_for_a_new_row_is_no_reference(app):
     assert fields_of(app.post("/api/awards", json={"label": "A", "film": None})) == {"film": ["Field may not be null."]}
 
 
+@pytest.mark.contract("rest 13 group 11")
 def test_errors_stand_under_their_path(app):
     body = {"films": [{"title": "A"}, {"year": "soon", "awards": [{"label": "x"}, {}, {"lable": "y"}]}]}
     assert fields_of(app.post("/api/studios", json=body)) == {
@@ -221,6 +223,7 @@ def test_errors_stand_under_their_path(app):
     }
 
 
+@pytest.mark.contract("rest 13 group 11")
 def test_nothing_is_written_when_a_nested_row_is_refused(app):
     before = [app.scalar(f"SELECT count(*) FROM {table}") for table in ("studios", "films", "awards")]
     body = {"name": "Pier", "films": [{"title": "A", "awards": [{"label": "x"}]}, {"title": "y" * 81}]}
@@ -233,6 +236,7 @@ def test_nothing_is_written_when_a_nested_row_is_refused(app):
 # --- change -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("rest 13 group 11")
 @pytest.mark.contract("rest-D50")
 def test_an_object_with_a_key_is_updated_and_linked(app):
     value = app.patch("/api/films/1?dump=json", json={"studio": {"id": 2, "city": "Bergen"}}).get_json()["value"]
@@ -253,6 +257,7 @@ def test_null_beside_the_key_says_nothing(app):
     assert value["studio_id"] == 2
 
 
+@pytest.mark.contract("rest 13 group 11")
 def test_a_list_replaces_the_collection(app):
     body = {"films": [{"id": 1, "title": "One"}, {"title": "New"}]}
     assert app.patch("/api/studios/1", json=body).status_code == 200
@@ -666,6 +671,7 @@ def test_the_number_of_selects_is_that_of_the_levels(app):
     assert selects(2) == selects(20)
 
 
+@pytest.mark.contract("rest 13 group 11")
 def test_all_kinds_of_sessions(serve, cinema, fill, sessions):
     app = serve(cinema.Base, sessions=sessions, **NESTED)
     fill(app, cinema)

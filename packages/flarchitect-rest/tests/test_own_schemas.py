@@ -309,6 +309,38 @@ def test_the_base_schema_of_one_model(serve, cinema, fill, monkeypatch):
     assert "mark" not in app.value("/api/films/1")
 
 
+@pytest.mark.contract("rest 12, D59")
+@pytest.mark.contract("core 12 19")
+def test_schemas_are_made_once_and_not_for_each_request(serve, cinema, fill):
+    made = []
+
+    class Counted(AutoSchema):
+        def __init__(self, *arguments, **options):
+            made.append(type(self))
+            super().__init__(*arguments, **options)
+
+        def __init_subclass__(cls, **options):
+            made.append(cls)
+            super().__init_subclass__(**options)
+
+        @post_dump
+        def seen(self, data, **arguments):
+            return {**data, "seen": True}
+
+    app = serve(cinema.Base, API_BASE_SCHEMA=Counted)
+    fill(app, cinema)
+    urls = ("/api/films", "/api/films/1", "/api/studios/1/films", "/api/films?dump=json", "/api/films?fields=title")
+    for _ in range(2):
+        made.clear()
+        for url in urls:
+            shown = app.value(url)
+            assert (shown[0] if isinstance(shown, list) else shown)["seen"] is True
+        assert app.post("/api/films", json={"title": "New"}).status_code == 201
+        assert app.patch("/api/films/1", json={"year": 1}).status_code == 200
+        assert app.put("/api/films/1", json={"title": "x"}).status_code == 200
+    assert made == []
+
+
 def test_exports_know_the_columns_of_the_schema(start, own, cinema):
     class ActorOut(own):
         class Meta:

@@ -74,6 +74,8 @@ def walk(served, url, link="next_url"):
     return pages, bodies
 
 
+@pytest.mark.contract("rest 12, D19")
+@pytest.mark.contract("rest 13 group 4")
 @pytest.mark.parametrize("size", [1, 2, 3, 4, 5])
 def test_following_the_links_visits_every_row_once_forth_and_back(cinema_app, size):
     pages, bodies = walk(cinema_app, f"/api/films?limit={size}")
@@ -152,6 +154,8 @@ def test_a_page_or_limit_that_is_no_positive_number_is_refused(cinema_app, name,
     assert errors["message"].startswith(message)
 
 
+@pytest.mark.contract("rest 12, D19")
+@pytest.mark.contract("rest 13 group 4")
 @pytest.mark.parametrize("value", ["101", "1000000", "9" * 24])
 def test_a_limit_above_the_maximum_is_refused(cinema_app, value):
     error_of(cinema_app.get(f"/api/films?limit={value}"), 400, "limit_exceeds_maximum")
@@ -185,6 +189,7 @@ def test_total_count_counts_what_the_filters_leave(reels):
         assert reels.get(f"/api/reels?{query}").get_json()["total_count"] == total
 
 
+@pytest.mark.contract("rest 13 group 4")
 @pytest.mark.parametrize("order", ["", "&order_by=title", "&order_by=-title,year", "&order_by=-year", "&order_by=-id"])
 def test_rows_that_are_equal_in_the_order_keep_their_place_on_every_page(reels, order):
     pages, _ = walk(reels, f"/api/reels?limit=4{order}")
@@ -343,6 +348,7 @@ def test_the_choice_of_fields_reaches_sql(cinema_app):
     assert not any(name in selected for name in ("year", "budget", "studio_id"))
 
 
+@pytest.mark.contract("core 12 9")
 @pytest.mark.contract("rest 3.3")
 @pytest.mark.parametrize(
     "url, method", [("/api/films", "get"), ("/api/films/1", "get"), ("/api/studios/1/films", "get")]

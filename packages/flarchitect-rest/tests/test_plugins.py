@@ -75,6 +75,7 @@ def test_context_and_output_are_passed_on(serve, cinema, fill):
     assert seen == {"first": 1, "second": 1, "setup": 1}
 
 
+@pytest.mark.contract("core 12 23")
 @pytest.mark.contract("rest 7.4, D55")
 @pytest.mark.contract("core 5.3")
 @pytest.mark.contract("core 11 C-8")

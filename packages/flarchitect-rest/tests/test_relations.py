@@ -15,7 +15,7 @@ from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.testing import error_of, make_app
 from flarchitect_rest.part import RestPart
 
-pytestmark = pytest.mark.contract("rest 2.6, 13.2")
+pytestmark = pytest.mark.contract("rest 2.6, 13 group 2")
 
 NAMINGS: dict[str, dict[str, Any]] = {
     "default": {},
@@ -339,6 +339,7 @@ def crawl(served: Any, *starts: str) -> set[str]:
 COLLECTIONS = ["teams", "games", "arenas", "people", "countries", "ports", "shifts", "reports"]
 
 
+@pytest.mark.contract("rest 12, D03")
 def test_every_relation_leads_where_its_relationship_leads(world, naming):
     check_relations(world(**naming))
 
@@ -347,6 +348,7 @@ def test_every_relation_works_with_any_source_of_sessions(world, sessions):
     check_relations(world(sessions=sessions))
 
 
+@pytest.mark.contract("rest 12, D52")
 def test_every_link_answers_under_every_naming(world, naming):
     seen = crawl(world(**naming), *(f"/api/{name}?limit=2" for name in COLLECTIONS))
     assert len(seen) > 60
@@ -359,6 +361,7 @@ def test_every_link_answers_in_every_dump_mode(world, mode, depth):
     crawl(served, *(f"/api/{name}?limit=2&dump={mode}" for name in COLLECTIONS))
 
 
+@pytest.mark.contract("rest 12, D03")
 def test_every_relation_has_a_route_of_its_own(world, naming):
     served = world(**naming)
     named = segments(served)

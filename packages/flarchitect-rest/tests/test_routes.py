@@ -62,6 +62,8 @@ def routes(app: Flask) -> set[tuple[str, str]]:
 ALL = set(METHODS)
 
 
+@pytest.mark.contract("rest 12, D44")
+@pytest.mark.contract("rest 13 group 2")
 @pytest.mark.contract("rest 2.5")
 @pytest.mark.parametrize(
     "config, meta, left",
@@ -604,11 +606,13 @@ def test_a_misspelt_option_is_a_mistake_with_the_right_spelling():
     assert problem == "API_PREFFIX is not an option. Did you mean API_PREFIX?"
 
 
+@pytest.mark.contract("rest 12, D64")
 def test_a_misspelt_option_of_a_model_is_a_mistake_with_the_right_spelling():
     (problem,) = problems(films(block_method=["GET"]))
     assert problem == 'Film.Meta.block_method is not an option. Did you mean "block_methods"?'
 
 
+@pytest.mark.contract("rest 12, D64")
 def test_an_option_that_resembles_none_is_only_told(caplog):
     make_app(films(zzz=1), "sqlite://", parts=[RestPart()], API_QQQQQQ=1)
     assert "API_QQQQQQ is not an option." in caplog.text
@@ -805,6 +809,7 @@ def test_without_full_auto_no_base_is_needed():
     assert app.test_client().get("/api/films").status_code == 404
 
 
+@pytest.mark.contract("core 12 4")
 @pytest.mark.contract("decisions 13")
 def test_a_keyword_beats_the_configuration(database_uri):
     app = Flask("keyword")
@@ -903,6 +908,7 @@ OPPOSITE = {
 }
 
 
+@pytest.mark.contract("core 12 22")
 def test_two_applications_with_opposite_settings_do_not_meet(serve, cinema, fill):
     one = serve(cinema.Base)
     two = serve(cinema.Base, **OPPOSITE)

@@ -264,6 +264,7 @@ def test_a_getter_that_gives_no_session_is_an_error_of_ours(base, caplog, given)
     assert "API_SESSION_GETTER" in caplog.text
 
 
+@pytest.mark.contract("core 12 23")
 @pytest.mark.contract("core 6")
 def test_a_getter_that_fails_is_not_passed_over(base, engine, caplog):
     answers: list[Any] = []

@@ -111,6 +111,7 @@ def test_string_columns_are_checked_by_the_words_of_their_names(serve, attribute
     assert list(messages(served, {attribute: "?!"}).values()) == [[message]]
 
 
+@pytest.mark.contract("rest 13 group 10")
 @pytest.mark.contract("rest 5.5, rest-D49")
 def test_a_name_counts_by_whole_words_and_for_text_only(serve):
     free = ["updated_by", "candidate", "zipper", "emailed", "curl", "megaphone", "update", "predomain"]

@@ -155,6 +155,7 @@ def record(response, status=200):
 # --- POST -------------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("core 12 1")
 @pytest.mark.contract("decisions 7")
 def test_post_answers_201_with_the_row_and_its_location(cinema_app):
     response = cinema_app.post("/api/films", json={"title": "Low Tide", "year": 2021, "studio_id": 1})

@@ -178,6 +178,7 @@ def test_read_only_columns_are_dropped_from_bodies(app):
     assert app.patch("/api/accounts/1", json={"serial": "mine"}).get_json()["value"]["serial"] is None
 
 
+@pytest.mark.contract("rest 12, D64")
 @pytest.mark.contract("rest 5.6")
 def test_meta_says_what_is_neither_accepted_nor_returned(app):
     body = {"draft": "d", "weight": 9, "once": "first"}

@@ -25,6 +25,7 @@ def config_table() -> ModuleType:
     return module
 
 
+@pytest.mark.contract("core 12 20")
 def test_the_reference_of_this_checkout_is_current(config_table: ModuleType) -> None:
     assert (
         config_table.differences(CHECKOUT / config_table.PAGE, config_table.page(config_table.declared_options())) == []

@@ -281,6 +281,7 @@ def test_the_version_is_that_of_the_distribution() -> None:
     assert flarchitect.__version__ == version("flarchitect")
 
 
+@pytest.mark.contract("core 12 25")
 @pytest.mark.contract("core C-4")
 def test_importing_every_module_loads_nothing_heavy_and_touches_nothing() -> None:
     program = (
@@ -292,6 +293,22 @@ def test_importing_every_module_loads_nothing_heavy_and_touches_nothing() -> Non
     loaded, threads, loggers_with_handlers, root_handlers = json.loads(run_alone(program))
     assert {name.split(".")[0] for name in loaded} & set(HEAVY.split()) == set()
     assert (threads, loggers_with_handlers, root_handlers) == (1, [], [])
+
+
+@pytest.mark.contract("core 12 28")
+def test_importing_every_module_changes_no_module_of_others() -> None:
+    program = (
+        "import importlib, flask, marshmallow, sqlalchemy.orm, werkzeug, werkzeug.exceptions, flarchitect\n"
+        "others = (flask, marshmallow, sqlalchemy, sqlalchemy.orm, werkzeug, werkzeug.exceptions)\n"
+        "classes = [cls for each in others for cls in vars(each).values() if isinstance(cls, type)]\n"
+        "def names():\n"
+        "    return [{name: id(value) for name, value in vars(each).items()} for each in (*others, *classes)]\n"
+        "before = names()\n"
+        f"for name in {modules()!r}: importlib.import_module(name)\n"
+        # A submodule that is imported becomes a member of its package, which is no change of what was there.
+        "print(all(old.items() <= new.items() for old, new in zip(before, names())), hasattr(werkzeug, '__version__'))"
+    )
+    assert run_alone(program).split() == ["True", "False"]
 
 
 @pytest.mark.contract("core 10")
