@@ -8,6 +8,7 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.testing import error_of
 
 pytestmark = pytest.mark.contract("rest 2.2, D25, 13 group 8")
 
@@ -212,6 +213,33 @@ def test_the_attribute_is_no_synonym_in_bodies(library):
     if library("full_title") != "full_title":
         response = library.served.post("/api/books", json={"full_title": "x"})
         assert "full_title" in library.errors(response, 400, "validation_failed")[library("fields")]
+
+
+@pytest.mark.contract("rest 11")
+def test_the_table_of_a_filter_has_its_own_case(serve, monkeypatch):
+    url = "/api/book-shelves?book-shelf.id__eq=1"
+    error_of(serve(Base).get(url), 400, "invalid_table")
+    assert serve(Base, API_SCHEMA_CASE="kebab").value(url) == []
+    monkeypatch.setattr(BookShelf.Meta, "schema_case", "kebab", raising=False)
+    assert serve(Base).value(url) == []
+
+
+@pytest.mark.contract("rest 11")
+def test_a_model_may_have_a_case_of_its_own(serve, monkeypatch):
+    monkeypatch.setattr(Book.Meta, "field_case", "camel", raising=False)
+    served = serve(Base, API_ALLOW_NESTED_WRITES=True, API_ALLOW_GROUPBY=True, API_ALLOW_AGGREGATION=True)
+    created = served.post("/api/book-shelves", json={"all_books": [{"fullTitle": "x", "pageCount": 3}]})
+    assert (created.status_code, created.get_json()["total_count"]) == (201, 1)
+    (book,) = served.value("/api/book-shelves/1?dump=json")["all_books"]
+    assert (book["fullTitle"], book["pageCount"]) == ("x", 3)
+    assert served.value("/api/book-shelves/1/books?pageCount__eq=3&fields=fullTitle,bookShelf") == [
+        {"fullTitle": "x", "bookShelf": "/api/book-shelves/1"}
+    ]
+    assert served.value("/api/book-shelves?all_books.pageCount__eq=4") == []
+    assert served.value("/api/books?groupby=bookShelfId&pageCount__sum") == [{"bookShelfId": 1, "pageCountSum": 3}]
+    refused = served.patch("/api/books/1", json={"page_count": "x", "pageCount": "x"}).get_json()["errors"]
+    assert refused["fields"]["pageCount"] == ["Not a valid integer."]
+    assert refused["suggestions"] == ["pageCount"]
 
 
 @pytest.mark.parametrize(

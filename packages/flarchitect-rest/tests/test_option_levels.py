@@ -345,6 +345,7 @@ EFFECTS = [
         "changed",
         given={"API_CACHE_TYPE": "SimpleCache"},
     ),
+    Effect("FIELD_CASE", "snake", "camel", has("shelfId"), False, True),
     Effect("ADD_RELATIONS", True, False, has("shelf"), True, False),
     Effect("ALLOWED_METHODS", ["GET"], ["GET", "POST"], status("POST", URL, json={"name": "x"}), 405, 201),
     Effect("BLOCK_METHODS", ["POST"], ["DELETE"], status("POST", URL, json={"name": "x"}), 405, 201),
@@ -375,6 +376,7 @@ ELSEWHERE = {
     "ENDPOINT": "of models alone; test_routes: an_endpoint_of_meta_is_one_more_set_of_routes",
     "RELATION_ROUTE_MAP": "of models alone; test_relations: the_route_map_renames_where_relationship_naming_...",
     "SERIALIZATION_IGNORE_DETACHED": "test_own_schemas: relations_that_cannot_be_loaded_any_more_...",
+    "SCHEMA_CASE": "needs a name of several words; test_field_cases: the_table_of_a_filter_has_its_own_case",
     "SEARCH": "of models alone; test_search",
     "SEARCH_LANGUAGE": "of PostgreSQL alone; test_search: a_fulltext_index_is_searched",
     "SEARCH_WORDS_MAX": "below, because it needs Meta.search",
@@ -383,6 +385,10 @@ ELSEWHERE = {
     "ALLOW_DELETE_RELATED": "test_cascade: children_and_association_rows_can_be_kept",
     "ALLOW_DELETE_DEPENDENTS": "test_cascade: children_and_association_rows_can_be_kept",
     "CASCADE_ROWS_MAX": "test_cascade: there_is_a_limit",
+    **dict.fromkeys(
+        [f"GET_{rows}_{text}" for rows in ("MANY", "SINGLE") for text in ("DESCRIPTION", "SUMMARY")],
+        "no effect but in documents",
+    ),
     **dict.fromkeys(("NAME", "TAG", "TAG_GROUP", "DESCRIPTION", "SUMMARY"), "no effect but in documents"),
 }
 OPTIONS = {option.name: option for option in (*CORE_OPTIONS, *REST_OPTIONS)}

@@ -612,6 +612,14 @@ def test_a_misspelt_option_of_a_model_is_a_mistake_with_the_right_spelling():
     assert problem == 'Film.Meta.block_method is not an option. Did you mean "block_methods"?'
 
 
+@pytest.mark.contract("rest 10")
+def test_models_may_say_what_only_documents_show(caplog):
+    verbs = ("get_many", "get_single", "post", "put", "patch", "delete")
+    texts = {f"{verb}_{text}": "Words." for verb in verbs for text in ("summary", "description")}
+    make_app(films(tag="Films", tag_group="Art", name="Film", description="A film.", **texts), "sqlite://", parts=[])
+    assert "is not an option" not in caplog.text
+
+
 @pytest.mark.contract("rest 12, D64")
 def test_an_option_that_resembles_none_is_only_told(caplog):
     make_app(films(zzz=1), "sqlite://", parts=[RestPart()], API_QQQQQQ=1)

@@ -76,13 +76,19 @@ DATABASE_ENGINE_OPTIONS: Option[dict[str, Any]] = Option(
 
 ENDPOINT_CASE = Option("ENDPOINT_CASE", "kebab", choice(*CASES), "Case of URL segments.", topic="Names")
 FIELD_CASE = Option(
-    "FIELD_CASE", "snake", choice(*CASES), "Case of JSON keys, of records and of the envelope.", topic="Names"
+    "FIELD_CASE",
+    "snake",
+    choice(*CASES),
+    "Case of JSON keys, of records and of the envelope; of a model, of its records only.",
+    meta=True,
+    topic="Names",
 )
 SCHEMA_CASE = Option(
     "SCHEMA_CASE",
     "camel",
     choice(*CASES),
     "Case of schema names and of the table in query parameters.",
+    meta=True,
     topic="Names",
 )
 ENDPOINT_NAMER: Option[Any] = Option(
@@ -859,6 +865,42 @@ DESCRIPTION: Option[Any] = Option(
 )
 SUMMARY: Option[Any] = Option(
     "SUMMARY", None, anything, "Summary of a method in the document.", True, True, topic="Documentation"
+)
+GET_MANY_DESCRIPTION: Option[str | None] = Option(
+    "GET_MANY_DESCRIPTION",
+    None,
+    text,
+    "Description of GET on a collection, in the document.",
+    meta=True,
+    config=False,
+    topic="Documentation",
+)
+GET_SINGLE_DESCRIPTION: Option[str | None] = Option(
+    "GET_SINGLE_DESCRIPTION",
+    None,
+    text,
+    "Description of GET on one row, in the document.",
+    meta=True,
+    config=False,
+    topic="Documentation",
+)
+GET_MANY_SUMMARY: Option[str | None] = Option(
+    "GET_MANY_SUMMARY",
+    None,
+    text,
+    "Summary of GET on a collection, in the document.",
+    meta=True,
+    config=False,
+    topic="Documentation",
+)
+GET_SINGLE_SUMMARY: Option[str | None] = Option(
+    "GET_SINGLE_SUMMARY",
+    None,
+    text,
+    "Summary of GET on one row, in the document.",
+    meta=True,
+    config=False,
+    topic="Documentation",
 )
 
 CORE_OPTIONS: tuple[Option[Any], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))

@@ -144,7 +144,7 @@ class Registry:
             fields=fields,
             key=tuple(by_attribute[fact.name] for fact in facts.key),
             soft_delete=soft_delete,
-            case=self._settings.get(options.FIELD_CASE),
+            case=self._settings.get(options.FIELD_CASE, model=model),
             is_filtered=any(
                 self._settings.get(options.FILTER_CALLBACK, model=model, method=method) is not None
                 for method in (None, *HTTP_METHODS)
@@ -211,14 +211,14 @@ class Registry:
         return tuple(dict.fromkeys(f"{prefix}/{item.strip('/')}" for item in segments))
 
     def _table_names(self, model: type) -> frozenset[str]:
-        case = self._settings.get(options.SCHEMA_CASE)
+        case = self._settings.get(options.SCHEMA_CASE, model=model)
         name = model.__name__
         return frozenset({name, convert_case(name, case), convert_case(name, "snake")})
 
     # --- fields -------------------------------------------------------------------------------------------------------
 
     def _fields(self, facts: ModelFacts, visibility: Visibility, validation: ColumnValidation) -> dict[str, Field]:
-        case = self._settings.get(options.FIELD_CASE)
+        case = self._settings.get(options.FIELD_CASE, model=facts.model)
         skip_underscore = self._settings.get(options.IGNORE_UNDERSCORE_ATTRIBUTES, model=facts.model)
         key_names = {fact.name for fact in facts.key}
         fields: dict[str, Field] = {}
@@ -323,7 +323,7 @@ class Registry:
 
     def _add_relations(self, resource: Resource) -> None:
         shown = self._settings.get(options.ADD_RELATIONS, model=resource.model)
-        case = self._settings.get(options.FIELD_CASE)
+        case = self._settings.get(options.FIELD_CASE, model=resource.model)
         skip_underscore = self._settings.get(options.IGNORE_UNDERSCORE_ATTRIBUTES, model=resource.model)
         for fact in resource.facts.relations:
             target = self._resources.get(fact.target)
