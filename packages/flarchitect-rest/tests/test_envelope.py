@@ -289,6 +289,27 @@ def test_a_failure_nobody_foresaw_is_generic_outside_and_told_in_the_log(bombs, 
 
 
 @pytest.mark.contract("rest 4.2")
+@pytest.mark.contract("rest 11")
+@pytest.mark.parametrize("printed", [True, False])
+def test_tracebacks_can_be_left_out_of_the_log(serve, caplog, capsys, printed):
+    served = serve(Base, API_PRINT_EXCEPTIONS=printed)
+    other = serve(Base, API_PRINT_EXCEPTIONS=not printed)
+    for asked, shown in ((served, printed), (other, not printed), (served, printed)):
+        caplog.clear()
+        assert asked.post("/api/bombs", json={"name": "boom"}).status_code == 500
+        assert any("RuntimeError" in record.getMessage() for record in caplog.records)
+        assert any(record.exc_info for record in caplog.records) is shown
+    caplog.clear()
+    error_of(served.get("/api/bombs?page=0"), 400)
+    assert not [record for record in caplog.records if record.exc_info]
+    capsys.readouterr()
+    in_json = serve(Base, API_PRINT_EXCEPTIONS=printed, API_JSON_LOGS=True)
+    assert in_json.post("/api/bombs", json={"name": "boom"}).status_code == 500
+    (line,) = [json.loads(line) for line in capsys.readouterr().err.splitlines() if line.startswith("{")]
+    assert ("exception" in line) is printed
+
+
+@pytest.mark.contract("rest 4.2")
 def test_a_failure_is_one_json_line_with_its_id_where_logs_are_json(serve, capsys):
     served = serve(Base, API_JSON_LOGS=True)
     assert served.post("/api/bombs", json={"name": "boom"}, headers={"X-Request-ID": "crash-2"}).status_code == 500

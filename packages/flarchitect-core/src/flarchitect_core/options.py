@@ -723,6 +723,13 @@ DUMP_NULL_PREVIOUS_URL = Option(
     "DUMP_NULL_PREVIOUS_URL", True, boolean, "Send `previous_url` when it is null.", topic="Answers"
 )
 DUMP_NULL_ERRORS = Option("DUMP_NULL_ERRORS", False, boolean, "Send `errors` when it is null.", topic="Answers")
+PRINT_EXCEPTIONS = Option(
+    "PRINT_EXCEPTIONS",
+    True,
+    boolean,
+    "Log the tracebacks of unexpected exceptions; off, a line names each of them.",
+    topic="Logs and request ids",
+)
 EXPOSE_EXCEPTIONS = Option(
     "EXPOSE_EXCEPTIONS",
     False,

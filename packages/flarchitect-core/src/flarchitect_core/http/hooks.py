@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping
 from typing import Any
 
-from flask import Blueprint, Response, current_app, g, got_request_exception, request
+from flask import Blueprint, Response, current_app, g, got_request_exception, has_app_context, request
 from sqlalchemy.exc import SQLAlchemyError
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
@@ -25,7 +26,7 @@ from flarchitect_core.http.request_scope import (
 )
 from flarchitect_core.model.naming import convert_case
 from flarchitect_core.resolution import forget_request_lookups
-from flarchitect_core.state import ApplicationState, state_of
+from flarchitect_core.state import STATE_KEY, ApplicationState, state_of
 from flarchitect_core.suggestions import nearest
 
 __all__ = ["answer_failure", "guard_blueprint", "handle_exception", "handle_http_exception", "install_hooks"]
@@ -137,6 +138,8 @@ def _as_before(error: ApiError) -> dict[str, Any]:
 def _log_failures(state: ApplicationState, log: AppLog) -> None:
     """Write a line with the request id for every failure nobody foresaw; Flask's own line has the traceback."""
     with_traceback = state.settings.get(options.JSON_LOGS)
+    # Applications of one name share a logger, so the filter asks which of them is speaking; adding it again is nothing.
+    state.app.logger.addFilter(_without_unwanted_traceback)
 
     def tell(app: Any, exception: BaseException, **_: Any) -> None:
         # Escaped here and not in our formatters only, because formatters of the host see these values too.
@@ -146,10 +149,19 @@ def _log_failures(state: ApplicationState, log: AppLog) -> None:
         if scope is not None:
             context["request_id"] = scope.identity.request_id
         what = one_line(_described(exception)[:2048])
-        traceback = _without_text(exception, what) if with_traceback else None
+        is_shown = with_traceback and state.settings.get(options.PRINT_EXCEPTIONS)
+        traceback = _without_text(exception, what) if is_shown else None
         log.logger.error("%s %s failed: %s", method, path, what, exc_info=traceback, extra=context)
 
     got_request_exception.connect(tell, state.app, weak=False)
+
+
+def _without_unwanted_traceback(record: logging.LogRecord) -> bool:
+    """Take the traceback from a record of the current application when it wants none; the record itself stays."""
+    is_ours = bool(record.exc_info) and has_app_context() and STATE_KEY in current_app.extensions
+    if is_ours and not state_of().settings.get(options.PRINT_EXCEPTIONS):
+        record.exc_info = record.exc_text = None
+    return True
 
 
 def _described(exception: BaseException) -> str:
