@@ -428,6 +428,89 @@ TYPES = [
     ),
 ]  # fmt: skip
 
+# What can be asked for only where it is allowed: groups, many rows at once, nested rows, exports, conditions.
+_COUNT, _SET = "a number from 1 to 1000", "/api/entries?id__gt=0"
+ALLOWED = [
+    get("group by nothing", "groupby=nope", "invalid_column", "notes"),
+    get("group by a relation", "groupby=owner", "invalid_column", "owner_id"),
+    get("group by JSON", "groupby=extra", "not_groupable", "extra"),
+    get("group sorted by another column", "groupby=name&order_by=whole", "invalid_column", "name"),
+    get("group by cursor", "groupby=name&cursor=", "invalid_cursor", "cursor"),
+    get("label of odd characters", "groupby=name&whole|a]b__sum=1", "invalid_label", "a]b"),
+    get("label twice", "groupby=name&whole|name__sum=1", "duplicate_label", "label"),
+    get("sum of texts", "name__sum=1", "invalid_aggregate", "count_distinct"),
+    get("aggregate of nothing", "nope__sum=1", "invalid_column", "notes"),
+    get("aggregate unknown", "whole__median=1", "invalid_operator", "between"),
+    get("cursor of nobody", "cursor=AAAA.BBBB", "invalid_cursor", "next_url"),
+    get("cursor and page", "cursor=&page=1", "invalid_cursor", "page"),
+    get("count unknown", "count=all", "invalid_count", "capped"),
+    get("count twice", "count=exact&count=none", "duplicate_parameter", "count"),
+    get("join type unknown", "join=owner&join_type=full", "invalid_join_type", "inner"),
+    get("join of a path", "join=owner.entries", "invalid_join", "owner.entries"),
+    get("path to nothing", "owner.nope__eq=1", "invalid_column", "nope"),
+    get("path from nothing", "nope.name__eq=1", "invalid_table", "nope"),
+    get("joined field without join", "fields=owner.name", "invalid_table", "join"),
+    get("group in a group", "or[and[nope__eq=1],whole__eq=1]", "invalid_column", "notes"),
+    get("not of nothing", "not[]", "malformed_group", "not[]"),
+    get("group without end", "and[whole__eq=1", "malformed_group", "and[whole__eq"),
+    get("between one value", "whole__between=1", "invalid_value", "two values"),
+    get("between three values", "whole__between=1,2,3", "invalid_value", "two values"),
+    get("isnull of neither", "whole__isnull=maybe", "invalid_boolean", "maybe"),
+    get("start of a number", "whole__startswith=1", "invalid_operator", "between"),
+    get("place of nulls", "order_by=name:nullsmiddle", "invalid_order", "nullsfirst"),
+    get("search of nothing", "search=word", "unknown_parameter", "search"),
+    get("most rows of a read", "max_affected=1", "unknown_parameter", "max_affected"),
+    post("list of nothing", "[]", "empty_list", "empty"),
+    post("list of numbers", "[1]", "bulk_refused", "0"),
+    post("list with a wrong item", '[{"name": "x"}, {"name": 3}]', "bulk_refused", "Not a valid string."),
+    post("nested number", '{"name": "x", "owner": 3}', "validation_failed", "Must be an object."),
+    post("nested list for one", '{"name": "x", "owner": [1]}', "validation_failed", "Must be an object."),
+    post("nested row of nobody", '{"name": "x", "owner": {"id": 999}}', "validation_failed", "no Owner"),
+    post("nested misspelt", '{"name": "x", "owner": {"name": "y", "nmae": 1}}', "validation_failed", "name"),
+    post(
+        "nested way back",
+        '{"name": "x", "owner": {"name": "y", "entries": [{"name": "z"}]}}',
+        "validation_failed",
+        "Leads back",
+    ),
+    Bad("nested object for many", "POST", "/api/owners", 400, "validation_failed", "Must be a list",
+        body='{"name": "x", "entries": {"name": "y"}}'),
+    Bad("nested row incomplete", "POST", "/api/owners", 400, "validation_failed", "Missing data",
+        body='{"name": "x", "entries": [{"name": "y"}, {"whole": 1}]}'),
+    Bad("set without a limit", "PATCH", "/api/entries", 400, "invalid_max_affected", _COUNT, body='{"name": "z"}'),
+    Bad("set of no number", "DELETE", f"{_SET}&max_affected=x", 400, "invalid_max_affected", _COUNT),
+    Bad("set of all", "DELETE", "/api/entries?max_affected=9", 400, "filter_required", "id__in"),
+    Bad("set of a wrong filter", "DELETE", "/api/entries?nope__eq=1&max_affected=9", 400, "invalid_column", "notes"),
+    Bad("set of a broken filter", "DELETE", "/api/entries?or[&max_affected=9", 400, "malformed_group", "or["),
+    Bad("set too large", "PATCH", f"{_SET}&max_affected=1", 400, "too_many_affected", "1", body='{"name": "z"}'),
+    Bad("set of a wrong value", "PATCH", f"{_SET}&max_affected=9", 400, "validation_failed", "name",
+        body='{"name": 3}', fields={"name": ["Not a valid string."]}),
+    Bad("list of changes twice", "PATCH", "/api/entries", 400, "bulk_refused", "1",
+        body='[{"id": 1, "name": "z"}, {"id": 1, "name": "y"}]'),
+    Bad("list of changes of nobody", "PATCH", "/api/entries", 400, "bulk_refused", "0",
+        body='[{"id": 999, "name": "z"}]'),
+    Bad("neither atomic nor not", "POST", "/api/entries?atomic=maybe", 400, "invalid_boolean", "maybe",
+        body='[{"name": "z"}]'),
+    Bad("cascade neither", "DELETE", "/api/entries/1?cascade_delete=maybe", 400, "invalid_boolean", "maybe"),
+    *(
+        Bad(f"state {state!r}", "PATCH", "/api/entries/1", 412, "precondition_failed", "If-Match",
+            body='{"name": "z"}', headers={"If-Match": state})
+        for state in ('"old"', "old", 'W/"x', ",", "")
+    ),
+    *(
+        Bad(f"key {key[:9]!r}", "POST", "/api/entries", 400, "invalid_idempotency_key", "Idempotency-Key",
+            body='{"name": "z"}', headers={"Idempotency-Key": key})
+        for key in ("", "x" * 256)
+    ),
+    *(
+        Bad(f"export {query}", "GET", f"/api/entries?{query}", 400, reason, says, headers={"Accept": "text/csv"})
+        for query, reason, says in (
+            ("page=1", "invalid_page", "page"),
+            ("cursor=", "invalid_cursor", "cursor"),
+            ("nope__eq=1", "invalid_column", "notes"),
+        )
+    ),
+]  # fmt: skip
 ALL = [*BODIES, *VALUES, *QUERIES, *NOT_THERE, *TYPES]
 
 
@@ -451,6 +534,37 @@ def test_bad_input_is_refused_with_a_reason_and_writes_nothing(ledger, request_)
     body = response.get_json()
     assert (response.mimetype, body["status_code"], body["total_count"]) == ("application/json", request_.status, 0)
     assert ledger.test_client().get("/api/entries").get_json()["total_count"] == 2
+
+
+@pytest.fixture(scope="module")
+def open_ledger(ledger):
+    """Another application over the same rows, which allows all that is off by default."""
+    switches = ("GROUPBY", "AGGREGATION", "BULK", "NESTED_WRITES", "CASCADE_DELETE", "EXPORT")
+    engine = state_of(ledger).database.engine
+    app = make_app(
+        Base,
+        engine.url.render_as_string(hide_password=False),
+        parts=[RestPart()],
+        API_ETAGS=True,
+        API_IDEMPOTENCY=True,
+        **{f"API_ALLOW_{switch}": True for switch in switches},
+    )
+    # The table of idempotency keys is new.
+    Base.metadata.create_all(engine)
+    yield app
+    state_of(app).database.engine.dispose()
+
+
+@pytest.mark.parametrize("request_", ALLOWED, ids=named)
+def test_bad_input_is_refused_where_everything_is_allowed(open_ledger, request_):
+    before = rows_of(open_ledger)
+    response = request_.send(open_ledger)
+    errors = error_of(response, request_.status, request_.reason)
+    assert rows_of(open_ledger) == before
+    assert request_.says in json.dumps(errors, ensure_ascii=False)
+    assert not [leak for leak in LEAKS.findall(response.get_data(as_text=True)) if leak not in request_.path]
+    if request_.fields is not None:
+        assert errors["fields"] == request_.fields
 
 
 @pytest.mark.parametrize("request_", [*BODIES, *QUERIES, *NOT_THERE[-20:], *TYPES[-5:]], ids=named)
@@ -652,5 +766,65 @@ def test_any_bytes_are_refused_as_a_body(scratch, body):
 @given(query=st.binary(max_size=40).map(quote) | st.text("or[]()=&,_.%+-;#?abidnamewhole<> eqlikin0123", max_size=40))
 def test_any_query_is_answered_or_refused(ledger, query):
     response = ledger.test_client().get("/api/entries", query_string=query)
+    if response.status_code != 200:
+        error_of(response, 400)
+
+
+PIECES = st.sampled_from(
+    [
+        "name",
+        "whole",
+        "extra",
+        "owner",
+        "owner.name",
+        "entries.name",
+        "nope",
+        "id__count",
+        "whole|n__sum",
+        "or[",
+        "and[",
+        "not[",
+        "]",
+        ",",
+        "=",
+        "&",
+        "__eq",
+        "__in",
+        "__like",
+        "__between",
+        "__isnull",
+        "__median",
+        "(",
+        ")",
+        "groupby=",
+        "order_by=",
+        "fields=",
+        "join=",
+        "join_type=",
+        "cursor=",
+        "count=",
+        "page=",
+        "limit=",
+        "dump=",
+        "1",
+        "-",
+        ":nullslast",
+        "exact",
+        "none",
+        "inner",
+        "json",
+        "true",
+        "null",
+        "%00",
+        "%F0%9F%98%80",
+        "|",
+    ]
+)
+
+
+@FUZZ
+@given(pieces=st.lists(PIECES, max_size=12))
+def test_any_query_is_answered_or_refused_where_everything_is_allowed(open_ledger, pieces):
+    response = open_ledger.test_client().get("/api/entries", query_string="".join(pieces))
     if response.status_code != 200:
         error_of(response, 400)

@@ -401,7 +401,7 @@ class _Parser:
         path = self._names.path(steps)
         if path and (len(path) > 1 or path[0] not in self._joined):
             raise QueryError(
-                f"Invalid table name: {'.'.join(steps)[:100]}. Name the relation in `join` to select its columns.",
+                f"Invalid table name: {'.'.join(steps)[:100]}. Name the relation in `join` to show its columns.",
                 reason="invalid_table",
             )
         own = None if path else self._own_name(name)

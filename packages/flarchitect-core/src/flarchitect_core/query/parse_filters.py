@@ -70,7 +70,10 @@ class FilterParser:
                 reason="groups_too_deep",
                 details={"maximum": _NESTING_MAX},
             )
-        members = tuple(self._member(part, depth) for part in _members(text.rstrip()[start.end() : -1]))
+        parts = list(_members(text.rstrip()[start.end() : -1]))
+        if not all(map(str.strip, parts)):
+            raise _malformed(text)
+        members = tuple(self._member(part, depth) for part in parts)
         kind = cast('Literal["and", "or", "not"]', start[1])
         return Group(kind, members if kind == "or" else merged(members))
 
