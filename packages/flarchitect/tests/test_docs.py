@@ -376,6 +376,16 @@ def test_the_list_of_query_parameters_is_that_of_the_sources() -> None:
     assert first_names("docs/howto/querying.md", "Operators") == list(FILTER_OPERATORS)
 
 
+def test_the_list_of_statuses_has_that_of_every_reason() -> None:
+    listed = {status.strip() for row in rows_of("docs/reference/http.md", "Statuses") for status in row[0].split(",")}
+    assert {row[1] for row in rows_of("docs/howto/errors.md", "Every reason")} <= listed
+
+
+def test_the_list_of_query_parameters_has_those_of_writes() -> None:
+    listed = first_names("docs/reference/http.md", "Query parameters")
+    assert {"cascade_delete", "max_affected", "atomic"} <= set(listed)
+
+
 @pytest.mark.contract("core 10")
 def test_the_list_of_import_paths_is_the_facade() -> None:
     modules = ["flarchitect", *(found.name for found in pkgutil.walk_packages(flarchitect.__path__, "flarchitect."))]
