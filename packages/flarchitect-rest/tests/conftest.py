@@ -160,6 +160,9 @@ def serve(database_uri):
         else:
             app = make_app(base, database_uri, parts=[RestPart()], **config)
             engine = state_of(app).database.engine
+        if engine.dialect.name == "sqlite":
+            # SQLite heeds foreign keys where it is told to, which only the engine of `API_DATABASE_URI` does by itself.
+            sa.event.listen(engine, "connect", _heed_foreign_keys)
         metadata.create_all(engine)
         result = Served(app, engine)
         served.append((metadata, result))
@@ -170,6 +173,10 @@ def serve(database_uri):
         result.engine.dispose()
         metadata.drop_all(result.engine)
         result.engine.dispose()
+
+
+def _heed_foreign_keys(connection: Any, record: Any) -> None:
+    connection.execute("PRAGMA foreign_keys = ON")
 
 
 def _with_flask_sqlalchemy(base: Any, uri: str, config: dict[str, Any]) -> tuple[Any, sa.Engine]:

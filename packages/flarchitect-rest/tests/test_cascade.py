@@ -126,10 +126,8 @@ REST = {"labels": 1, "albums": 1, "tracks": 3, "covers": 1, "genres": 2, "album_
 def test_a_cascade_takes_what_hangs_on_the_row_and_nothing_else(labels, sessions, capsys):
     served = labels(sessions=sessions, API_ALLOW_CASCADE_DELETE=True)
     before = counts(served)
-    if sessions == "uri" or served.engine.dialect.name != "sqlite":
-        # SQLite heeds foreign keys only where it is told to.
-        assert error_of(served.delete("/api/labels/1"), 409, "row_is_referred_to")["message"] == ADVICE
-        assert error_of(served.delete("/api/labels/1?cascade_delete=no"), 409)["message"] == ADVICE
+    assert error_of(served.delete("/api/labels/1"), 409, "row_is_referred_to")["message"] == ADVICE
+    assert error_of(served.delete("/api/labels/1?cascade_delete=no"), 409)["message"] == ADVICE
     assert counts(served) == before
     response = served.delete("/api/labels/1?cascade_delete=true")
     assert response.status_code == 200
