@@ -33,15 +33,11 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, scoped_session, sessionmaker
 
 from flarchitect_core.state import state_of
-from flarchitect_core.testing import make_app, temporary_database
+from flarchitect_core.testing import database_servers, make_app, temporary_database
 from flarchitect_rest.part import RestPart
 
-SERVERS = {
-    "sqlite": "sqlite",
-    "postgresql": os.environ.get("FLARCHITECT_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"),
-    "mariadb": os.environ.get("FLARCHITECT_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"),
-}
-DATABASES = os.environ.get("FLARCHITECT_TEST_DATABASES", "sqlite").split(",")
+SERVERS = database_servers()
+DATABASES = list(SERVERS)
 # Where the session comes from in tests that do not say it: `uri`, `getter`, `sessionmaker` or `flask_sqlalchemy`.
 SESSIONS = os.environ.get("FLARCHITECT_TEST_SESSIONS", "uri")
 

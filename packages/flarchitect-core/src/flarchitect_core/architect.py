@@ -13,9 +13,11 @@ from sqlalchemy.orm import Session
 
 from flarchitect_core import options as core
 from flarchitect_core._discovery import installed_parts, ordered
+from flarchitect_core.access.roles import role_requirement
 from flarchitect_core.cli import add_commands
 from flarchitect_core.database import Database
 from flarchitect_core.errors import AlreadyInitialisedError, ConfigurationError
+from flarchitect_core.faces import read_access_rules
 from flarchitect_core.http.hooks import install_hooks
 from flarchitect_core.http.metrics import check_metrics
 from flarchitect_core.http.operational_routes import check_operational_paths
@@ -30,7 +32,6 @@ from flarchitect_core.startup import StartupReport
 from flarchitect_core.state import STATE_KEY, ApplicationState, state_of
 from flarchitect_core.suggestions import nearest
 from flarchitect_core.views.managed import ManagedView, SchemaOrClass, ViewInfo, managed
-from flarchitect_core.views.roles import role_requirement
 
 __all__ = ["FLASK_APP_NAME", "Architect"]
 
@@ -133,6 +134,8 @@ class Architect:
         self._apps.add(app)
         install_hooks(state)
         add_commands(state)
+        for part in state.parts:
+            part.install(state)
         if state.settings.get(core.FULL_AUTO):
             self._register(state)
         report.log_notices()
@@ -140,6 +143,7 @@ class Architect:
     @staticmethod
     def _check(state: ApplicationState, views: Iterable[ManagedView] = ()) -> None:
         check_callbacks(state.settings, state.registry, state.report)
+        read_access_rules(state)
         if len(state.registry):
             with state.app.app_context():
                 state.database.check(state.report, [resource.model for resource in state.registry])
@@ -232,8 +236,11 @@ class Architect:
         Raises:
             ConfigurationError: The view asks for what an application that is bound already does not have.
             TypeError: A schema is none, or the view cannot be called as it will be.
-            ValueError: `roles` says nothing that could be checked.
+            ValueError: `roles` says nothing that could be checked, or stands beside `auth=False`.
         """
+        requirement = role_requirement(roles, any_of=roles_any_of)
+        if auth is False and requirement is not None:
+            raise ValueError("auth=False opens the view to everybody, and roles asks who calls. Leave one of them out.")
         info = ViewInfo(
             output_schema=output_schema,
             input_schema=input_schema,
@@ -244,7 +251,7 @@ class Architect:
             summary=summary,
             error_responses=error_responses,
             auth=auth,
-            roles=role_requirement(roles, any_of=roles_any_of),
+            roles=requirement,
             many_to_many_model=many_to_many_model,
             multiple=multiple,
             parent_model=parent_model,

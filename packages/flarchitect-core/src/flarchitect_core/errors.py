@@ -8,6 +8,7 @@ FlarchitectError
     ├── BadRequestError      400
     │   ├── QueryError       400, a query parameter
     │   └── ValidationError  400, the body, with `fields`
+    ├── ForbiddenError       403
     ├── NotFoundError        404 (LookupError)
     ├── ConflictError        409, 422
     └── UnavailableError     503
@@ -27,6 +28,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "FlarchitectError",
+    "ForbiddenError",
     "NotFoundError",
     "QueryError",
     "UnavailableError",
@@ -170,6 +172,12 @@ class ValidationError(BadRequestError):
         super().__init__(
             message or f"The body is not valid. See `fields` for: {names}.", reason="validation_failed", fields=fields
         )
+
+
+class ForbiddenError(ApiError):
+    """The caller may see what it asks for, and may not do this with it."""
+
+    status = 403
 
 
 class NotFoundError(ApiError, LookupError):

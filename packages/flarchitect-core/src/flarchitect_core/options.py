@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from flarchitect_core.settings import (
+    Expectation,
     Option,
     anything,
     boolean,
@@ -41,6 +42,13 @@ BASE_MODEL: Option[Any] = Option(
     None,
     class_or_classes,
     "Declarative base class, or list of them, whose models are published.",
+    topic="Application",
+)
+SECURITY_PROFILE = Option(
+    "SECURITY_PROFILE",
+    "standard",
+    choice("standard", "strict"),
+    "`strict` makes rules of advice: weak keys stop the start, credentials need HTTPS, refusals tell less.",
     topic="Application",
 )
 CONFIG_STRICT = Option(
@@ -846,6 +854,21 @@ CASCADE_ROWS_MAX = Option(
     "CASCADE_ROWS_MAX", 10_000, integer(1), "Most rows that one cascade may remove.", meta=True, topic="Deleting"
 )
 
+RATE_LIMIT_STORAGE_URI: Option[str | None] = Option(
+    "RATE_LIMIT_STORAGE_URI",
+    None,
+    text,
+    "Service that counts for all processes, such as `redis://127.0.0.1:6379/0`; without it each process counts.",
+    topic="Rate limits",
+)
+RATE_LIMIT_STORAGE_OPTIONS: Option[Any] = Option(
+    "RATE_LIMIT_STORAGE_OPTIONS",
+    {},
+    mapping,
+    "Further arguments for the client of that service.",
+    topic="Rate limits",
+)
+
 NAME: Option[str | None] = Option(
     "NAME", None, text, "Name of a model in the document.", meta=True, config=False, topic="Documentation"
 )
@@ -908,6 +931,54 @@ GET_SINGLE_SUMMARY: Option[str | None] = Option(
     meta=True,
     config=False,
     topic="Documentation",
+)
+
+ACCESS_POLICY: Option[Any] = Option(
+    "ACCESS_POLICY",
+    None,
+    anything,
+    "Which rows a caller may see and write: a `Policy`, or an object or mapping with `scope_query` and `can_*`.",
+    meta=True,
+    meta_aliases=("policy",),
+    topic="Row policies",
+)
+POLICY_NONE_ALLOWS = Option(
+    "POLICY_NONE_ALLOWS",
+    False,
+    boolean,
+    "Take `None` from a `can_*` hook of a policy for yes, as it once was; otherwise it refuses.",
+    topic="Row policies",
+)
+TENANT_FIELD: Option[Any] = Option(
+    "TENANT_FIELD",
+    None,
+    Expectation("the name of an attribute, or False for none", lambda value: value is False or isinstance(value, str)),
+    "Attribute with the tenant of a row; models that have it show a caller the rows of its own tenant only.",
+    meta=True,
+    topic="Row policies",
+)
+TENANT_RESOLVER: Option[Any] = Option(
+    "TENANT_RESOLVER",
+    None,
+    function,
+    "Callable that gives the tenant of a user; by default it is the attribute of the same name.",
+    topic="Row policies",
+)
+FIELD_POLICY: Option[Any] = Option(
+    "FIELD_POLICY",
+    {},
+    mapping,
+    "Field to the roles that may read and write it: `{'salary': {'read': ['hr'], 'write': ['hr']}}`.",
+    meta=True,
+    topic="Row policies",
+)
+PROTECTED_FIELDS: Option[Any] = Option(
+    "PROTECTED_FIELDS",
+    ("roles", "is_admin", "is_active", "is_superuser", "is_staff"),
+    names,
+    "Fields of the user model that no body may set.",
+    meta=True,
+    topic="Row policies",
 )
 
 CORE_OPTIONS: tuple[Option[Any], ...] = tuple(value for value in list(globals().values()) if isinstance(value, Option))

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import click
 
+    from flarchitect_core.access.asked import Asked, Guard
     from flarchitect_core.findings import Finding
     from flarchitect_core.settings import Option
     from flarchitect_core.state import ApplicationState
     from flarchitect_core.views.managed import ManagedView
 
-__all__ = ["Guard", "Part"]
-
-Guard = Callable[[], None]
-"""Looks at the current request before a view runs, and raises what refuses it."""
+__all__ = ["Part"]
 
 
 class Part:
     """Base class of what distributions announce in the entry-point group `flarchitect.parts`.
 
-    `Architect.init_app` calls, for all parts in turn, first `check` and, when nobody found a problem, `register`.
+    `Architect.init_app` calls, for all parts in turn, first `check`, then, when nobody found a problem, `install`, and
+    `register` where routes are generated.
 
     Attributes:
         name: Short name, such as `rest`; unique.
@@ -41,6 +40,9 @@ class Part:
     def check(self, state: ApplicationState) -> None:
         """Look for mistakes and add them to `state.report`; change nothing."""
 
+    def install(self, state: ApplicationState) -> None:
+        """Add to `state.app` what must be there whether or not routes are generated."""
+
     def register(self, state: ApplicationState) -> None:
         """Add routes and hooks to `state.app`; problems may still be reported."""
 
@@ -49,6 +51,14 @@ class Part:
 
         Raises:
             ConfigurationError: What was said about the view cannot be done.
+        """
+        return None
+
+    def guard_operation(self, state: ApplicationState, asked: Asked) -> Guard | None:
+        """Give what decides, before each request to an operation or hand-written view, whether the caller may ask.
+
+        Raises:
+            ConfigurationError: A rule about it cannot be kept.
         """
         return None
 

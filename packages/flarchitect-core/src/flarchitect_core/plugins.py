@@ -26,7 +26,8 @@ class PluginBase:
 
     Plugins are called in the order of `API_PLUGINS`. An exception in one is logged with its traceback, and the next
     one runs; only an HTTP error (`abort`, `CustomHTTPException`) ends the request, with its status. In
-    `request_finished` it is logged too: what was asked for has been done by then.
+    `request_finished` it is logged too: what was asked for has been done by then. In `before_authenticate` every
+    exception ends the request, with 500 where it is no HTTP error: who may come in is not decided by luck.
     """
 
     def request_started(self, request: Request) -> None:
@@ -126,8 +127,8 @@ class PluginManager:
         return response
 
     def before_authenticate(self, context: Context) -> Context:
-        """Give the context with everything that plugins merged into it."""
-        return self._merged("before_authenticate", context)
+        """Give the context with everything that plugins merged into it; a plugin that fails ends the request."""
+        return self._merged("before_authenticate", context, refuses=(Exception,))
 
     def after_authenticate(self, context: Context, success: bool, user: Any) -> None:
         """Tell every plugin how the authentication ended."""
@@ -162,9 +163,11 @@ class PluginManager:
         methods = (getattr(plugin, name) for plugin in self.plugins)
         return tuple(method for method in methods if getattr(method, "__func__", None) is not default)
 
-    def _merged(self, name: str, context: Context) -> Context:
+    def _merged(
+        self, name: str, context: Context, refuses: tuple[type[Exception], ...] = (HTTPException, ApiError)
+    ) -> Context:
         for method in self._overriding[name]:
-            added = _call(method, context)
+            added = _call(method, context, refuses=refuses)
             if isinstance(added, Mapping):
                 context = {**context, **added}
         return context

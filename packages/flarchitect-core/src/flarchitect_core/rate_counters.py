@@ -38,6 +38,9 @@ class Counter(Protocol):
     def hit(self, key: str, seconds: int) -> Window | None:
         """Count one request; `None` when nothing could be counted and it may pass all the same."""
 
+    def take_back(self, key: str, seconds: int) -> None:
+        """Take one counted request back, as far as its window is still there."""
+
 
 class MemoryCounter:
     """Counts in this process.
@@ -66,6 +69,13 @@ class MemoryCounter:
                 window = Window(known.count + 1, known.reset)
             self._windows[key] = window
             return window
+
+    def take_back(self, key: str, seconds: int) -> None:
+        """Take one counted request back."""
+        with self._lock:
+            known = self._windows.get(key)
+            if known is not None and known.count > 0:
+                self._windows[key] = Window(known.count - 1, known.reset)
 
     def _make_room(self, now: float) -> None:
         if len(self._windows) < self._size:
@@ -100,6 +110,10 @@ class SharedCounter:
         """Count one request."""
         count: int = self._storage.incr(key, seconds)
         return Window(count, float(self._storage.get_expiry(key)))
+
+    def take_back(self, key: str, seconds: int) -> None:
+        """Take one counted request back."""
+        self._storage.incr(key, seconds, amount=-1)
 
 
 def _patience(scheme: str) -> dict[str, Any]:
@@ -151,6 +165,18 @@ class GuardedCounter:
         if self._on_failure == "open":
             return None
         raise CounterUnavailableError
+
+    def take_back(self, key: str, seconds: int) -> None:
+        """Take one counted request back, where it would have been counted now."""
+        if self._circuit.allows():
+            try:
+                self._shared.take_back(key, seconds)
+            except self._shared.failures as error:
+                self._circuit.failed(error)
+            else:
+                self._circuit.succeeded()
+                return
+        self._local.take_back(key, seconds)
 
 
 _MEANWHILE: Mapping[str, str] = {

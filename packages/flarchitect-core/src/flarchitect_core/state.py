@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,12 @@ from flarchitect_core.plugins import PluginManager
 from flarchitect_core.query.cursor import Cursors
 
 if TYPE_CHECKING:
+    from flarchitect_core.access.policies import RowPolicy
+    from flarchitect_core.access.tenancy import Tenants
     from flarchitect_core.architect import Architect
     from flarchitect_core.database import Database
     from flarchitect_core.events import Listener
+    from flarchitect_core.faces import Faces
     from flarchitect_core.http.logs import AppLog
     from flarchitect_core.http.responses import Envelope
     from flarchitect_core.model.registry import Registry
@@ -43,7 +46,11 @@ class ApplicationState:
         is_debug_configured: Whether debug mode was on when it was bound; the `flask` command sets it by other rules.
         cache: The response cache, when one is configured and its part has registered its routes.
         limiter: What counts requests, when a rate limit is configured.
+        authentication: What recognises callers, when its part is used.
         plugins: The plugins of `API_PLUGINS`.
+        policies: Which rows callers may see and write, of each model that says so.
+        tenants: Which models have rows of tenants.
+        faces: The same application for callers with other rights to fields.
         hooks: Callbacks of each published model.
         nested: How bodies with nested objects are written, when a model allows them.
         services: Operations of each published model; there once routes are registered.
@@ -66,7 +73,11 @@ class ApplicationState:
     is_debug_configured: bool = False
     cache: Any = None
     limiter: Any = None
+    authentication: Any = None
     plugins: PluginManager = field(default_factory=PluginManager)
+    policies: Mapping[type, RowPolicy] = field(default_factory=dict)
+    tenants: Tenants | None = None
+    faces: Faces | None = None
     hooks: dict[type, Hooks] = field(default_factory=dict)
     nested: NestedWrites | None = None
     services: dict[type, ResourceService] = field(default_factory=dict)

@@ -16,7 +16,7 @@ from sqlalchemy.engine import Engine
 
 from flarchitect_core.architect import Architect
 
-__all__ = ["StatementLog", "count_statements", "error_of", "make_app", "temporary_database"]
+__all__ = ["StatementLog", "count_statements", "database_servers", "error_of", "make_app", "temporary_database"]
 
 
 def make_app(base: Any, database_uri: str | None = None, *, parts: Any = None, **config: Any) -> Flask:
@@ -80,6 +80,21 @@ def error_of(response: Any, status: int, reason: str | None = None) -> dict[str,
     if reason is not None and errors["reason"] != reason:
         raise AssertionError(f"expected the reason {reason!r}, got {errors['reason']!r}: {errors['message']}")
     return errors
+
+
+def database_servers() -> dict[str, str]:
+    """Give what `temporary_database` takes for each database that `FLARCHITECT_TEST_DATABASES` names.
+
+    The variable is a comma list of `sqlite`, `postgresql` and `mariadb`; without it only SQLite is tested.
+    """
+    known = {
+        "sqlite": "sqlite",
+        "postgresql": os.environ.get(
+            "FLARCHITECT_POSTGRESQL_URL", "postgresql+psycopg://postgres@127.0.0.1:5432/postgres"
+        ),
+        "mariadb": os.environ.get("FLARCHITECT_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"),
+    }
+    return {name: known[name] for name in os.environ.get("FLARCHITECT_TEST_DATABASES", "sqlite").split(",")}
 
 
 @contextmanager

@@ -18,6 +18,7 @@ import orjson
 from flask import Flask, Request, Response, request
 from flask.typing import ResponseReturnValue
 
+from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.circuit import Circuit
 from flarchitect_core.events import Change
 from flarchitect_core.http.conditional import check_read
@@ -27,6 +28,7 @@ from flarchitect_core.model.resource import Resource
 from flarchitect_core.settings import Settings
 from flarchitect_core.simple_cache import SimpleCache
 from flarchitect_core.state import ApplicationState
+from flarchitect_core.users import state_of_user, user_key
 from flarchitect_rest import options
 from flarchitect_rest.dependencies import families_of
 
@@ -62,13 +64,17 @@ class Backend(Protocol):
 
 
 def caller_of(current: Request) -> str:
-    """Tell callers apart by what they send to identify themselves."""
+    """Tell callers apart by who they are and what is known of them, or by what they send to identify themselves."""
+    user = get_current_user()
+    known = user_key(user)
+    if known is not None:
+        return f"{known}\n{state_of_user(user)}"
     return "\n".join(current.headers.get(name, "") for name in _CREDENTIALS)
 
 
 def is_anonymous(current: Request) -> bool:
-    """Say whether a request carries nothing that identifies its caller."""
-    return not any(name in current.headers for name in _CREDENTIALS)
+    """Say whether nothing identifies the caller of a request."""
+    return get_current_user() is None and not any(name in current.headers for name in _CREDENTIALS)
 
 
 def identity_of(current: Request, state: ApplicationState) -> str:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from flarchitect_core import options as core
 from flarchitect_core.findings import Finding
 from flarchitect_core.state import ApplicationState
 from flarchitect_rest import options
@@ -22,7 +23,7 @@ def diagnose_services(state: ApplicationState) -> Iterator[Finding]:
 
 
 def _counts_of_processes(state: ApplicationState) -> Iterator[Finding]:
-    storage = state.settings.get(options.RATE_LIMIT_STORAGE_URI) or "memory://"
+    storage = state.settings.get(core.RATE_LIMIT_STORAGE_URI) or "memory://"
     if is_limited(state) and storage.startswith("memory:"):
         workers = _workers()
         yield Finding(

@@ -16,21 +16,14 @@ from flask import Response, after_this_request, request
 from flask.typing import ResponseReturnValue
 
 from flarchitect_core.errors import ApiError, UnavailableError
-from flarchitect_core.rate_counters import (
-    Counter,
-    CounterUnavailableError,
-    GuardedCounter,
-    MemoryCounter,
-    SharedCounter,
-    Window,
-)
-from flarchitect_core.rates import Rate, check_storage, parse_rates
+from flarchitect_core.rate_counters import CounterUnavailableError, Window
+from flarchitect_core.rate_storage import check_storage_options, counter_of
+from flarchitect_core.rates import Rate, parse_rates
 from flarchitect_core.settings import HTTP_METHODS, Settings
-from flarchitect_core.startup import StartupReport
 from flarchitect_core.state import ApplicationState
 from flarchitect_rest import options
 
-__all__ = ["RateLimits", "check_counter", "check_limits", "is_limited", "rates_of"]
+__all__ = ["RateLimits", "check_limits", "is_limited", "rates_of"]
 
 View = Callable[..., ResponseReturnValue]
 Rates = Mapping[str, tuple[Rate, ...]]
@@ -41,26 +34,7 @@ _RETRY_SECONDS = 1
 def check_limits(state: ApplicationState) -> None:
     """Report a storage that cannot count, when a route needs one."""
     if is_limited(state):
-        check_counter(state.settings, state.report)
-
-
-def check_counter(settings: Settings, report: StartupReport) -> None:
-    """Report a storage that cannot count; that it does not answer just now is no mistake."""
-    uri = settings.get(options.RATE_LIMIT_STORAGE_URI)
-    if not uri:
-        return
-    try:
-        if check_storage(uri) != "memory":
-            SharedCounter(uri, settings.get(options.RATE_LIMIT_STORAGE_OPTIONS))
-    except ValueError as error:
-        report.problem(f"API_RATE_LIMIT_STORAGE_URI is no storage of rate limits: {error}.")
-    except ImportError as error:
-        report.problem(f"API_RATE_LIMIT_STORAGE_URI names a service whose library is missing. {error}")
-    except Exception as error:  # noqa: BLE001 - each client library has its own, and its text may repeat a password
-        report.problem(
-            f"The client of API_RATE_LIMIT_STORAGE_URI refuses it, or API_RATE_LIMIT_STORAGE_OPTIONS "
-            f"({type(error).__name__}). Compare both with the documentation of its library."
-        )
+        check_storage_options(state.settings, state.report)
 
 
 def rates_of(settings: Settings, model: type | None = None) -> dict[str, tuple[Rate, ...]]:
@@ -79,7 +53,7 @@ class RateLimits:
 
     def __init__(self, state: ApplicationState) -> None:
         settings = state.settings
-        self._counter = _counter(settings)
+        self._counter = counter_of(settings, settings.get(options.RATE_LIMIT_ON_FAILURE))  # type: ignore[arg-type]
         self._client: Callable[[], Any] | None = settings.get(options.RATE_LIMIT_KEY_FUNC)
         self._prefix = settings.get(options.RATE_LIMIT_KEY_PREFIX) or f"flarchitect:{state.app.name}"
         self._tells = settings.get(options.RATE_LIMIT_HEADERS)
@@ -159,11 +133,3 @@ def _headers(rate: Rate, window: Window, seconds: int, rates: list[Rate]) -> dic
         "RateLimit-Policy": ", ".join(f'"{each}";q={each.count};w={each.seconds}' for each in rates),
         "RateLimit": f'"{rate}";r={remaining};t={seconds}',
     }
-
-
-def _counter(settings: Settings) -> Counter:
-    uri = settings.get(options.RATE_LIMIT_STORAGE_URI)
-    if not uri or check_storage(uri) == "memory":
-        return MemoryCounter()
-    shared = SharedCounter(uri, settings.get(options.RATE_LIMIT_STORAGE_OPTIONS))
-    return GuardedCounter(shared, settings.get(options.RATE_LIMIT_ON_FAILURE))  # type: ignore[arg-type]

@@ -7,15 +7,16 @@ from typing import Any
 import marshmallow as ma
 from flask import request
 
+from flarchitect_core.access.asked import Guard
 from flarchitect_core.errors import ConfigurationError
-from flarchitect_core.part import Guard
+from flarchitect_core.rate_storage import check_storage_options
 from flarchitect_core.rates import Rate, parse_rates
 from flarchitect_core.settings import HTTP_METHODS, is_set
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.state import ApplicationState
 from flarchitect_core.views.managed import ManagedView
 from flarchitect_rest import options
-from flarchitect_rest.limits import RateLimits, check_counter
+from flarchitect_rest.limits import RateLimits
 
 __all__ = ["limit_guard"]
 
@@ -31,7 +32,7 @@ def limit_guard(state: ApplicationState, view: ManagedView) -> Guard | None:
         return None
     if state.limiter is None:
         report = StartupReport()
-        check_counter(state.settings, report)
+        check_storage_options(state.settings, report)
         report.raise_if_any()
         state.limiter = RateLimits(state)
     limits: RateLimits = state.limiter

@@ -29,22 +29,6 @@ RATE_LIMIT: Option[Any] = Option(
     owner=_OWNER,
     topic="Rate limits",
 )
-RATE_LIMIT_STORAGE_URI: Option[str | None] = Option(
-    "RATE_LIMIT_STORAGE_URI",
-    None,
-    text,
-    "Service that counts for all processes, such as `redis://127.0.0.1:6379/0`; without it each process counts.",
-    owner=_OWNER,
-    topic="Rate limits",
-)
-RATE_LIMIT_STORAGE_OPTIONS: Option[Any] = Option(
-    "RATE_LIMIT_STORAGE_OPTIONS",
-    {},
-    mapping,
-    "Further arguments for the client of that service.",
-    owner=_OWNER,
-    topic="Rate limits",
-)
 RATE_LIMIT_ON_FAILURE = Option(
     "RATE_LIMIT_ON_FAILURE",
     "local",

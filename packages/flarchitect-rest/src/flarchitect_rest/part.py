@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+from flarchitect_core.access.asked import Guard
 from flarchitect_core.findings import Finding
 from flarchitect_core.model.links import attach_links
-from flarchitect_core.part import Guard, Part
+from flarchitect_core.part import Part
 from flarchitect_core.settings import Option
 from flarchitect_core.state import ApplicationState
 from flarchitect_core.views.managed import ManagedView

@@ -7,9 +7,11 @@ from collections.abc import Callable, Iterator
 from flask import Response, request
 from sqlalchemy.orm import Session
 
+from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.http.negotiation import best_format, record_formats
 from flarchitect_core.operations.idempotency import IdempotencyKeys, StoredAnswer, attempt_of
 from flarchitect_core.state import state_of
+from flarchitect_core.users import user_key
 from flarchitect_rest.caching import identity_of, is_anonymous
 
 __all__ = ["once"]
@@ -40,7 +42,8 @@ def once(keys: IdempotencyKeys | None, session: Session, answer: Callable[[], Re
 
 
 def _caller() -> str:
-    identity = identity_of(request, state_of())
+    # By the user where one is known: whoever repeats a request may have a newer token by then.
+    identity = user_key(get_current_user()) or identity_of(request, state_of())
     # Nothing else tells apart those who send no credentials, and what was said to one is not for another.
     return f"{request.remote_addr}\n{identity}" if is_anonymous(request) else f"\n{identity}"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, cast
 
@@ -13,9 +13,12 @@ from flask import Blueprint, Flask, Response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter, Rule
 
+from flarchitect_core.access.asked import Asked, Guard, guards_of
+from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.http.body import body_types
 from flarchitect_core.http.hooks import guard_blueprint
 from flarchitect_core.model.keys import CONVERTER_NAME, escape_key, unescape_key
+from flarchitect_core.model.registry import Registry
 from flarchitect_core.model.resource import Relation, Resource
 from flarchitect_core.settings import Settings
 from flarchitect_core.state import ApplicationState
@@ -28,6 +31,7 @@ from flarchitect_rest.views import RelationViews, ResourceViews
 __all__ = ["check_routes", "register_routes"]
 
 BLUEPRINT = "api"
+FACE_VIEWS_MAX = 256
 
 _COLLECTION_METHODS = frozenset({"GET", "POST"})
 _TELLING_METHODS = frozenset({"OPTIONS", "GET", "HEAD"})
@@ -121,6 +125,36 @@ def _views_of(resource: Resource, state: ApplicationState) -> Callable[[Route], 
     return view_of
 
 
+def _views_by_face(resource: Resource, state: ApplicationState) -> Callable[[Route], View]:
+    """Make the views of one resource, for each caller by the fields that it may see."""
+    view_of, faces = _views_of(resource, state), state.faces
+    if faces is None or not faces.vary:
+        return view_of
+    made: BoundedCache[tuple[Registry, str], View] = BoundedCache(FACE_VIEWS_MAX)
+
+    def by_face(route: Route) -> View:
+        plain = view_of(route)
+
+        def view(**variables: Any) -> ResponseReturnValue:
+            face = faces.current()
+            if face is state:
+                return plain(**variables)
+            return made.get((face.registry, route.endpoint), lambda: _view_in(face, resource, route))(**variables)
+
+        return view
+
+    return by_face
+
+
+def _view_in(face: ApplicationState, resource: Resource, route: Route) -> View:
+    """Make the view of a route for the callers of one face."""
+    same = face.registry.get(resource.model)
+    if same is None:
+        raise RuntimeError(f"{resource.name} is not published any more.")
+    relation = None if route.relation is None else same.relation(route.relation.fact.name)
+    return _views_of(same, face)(replace(route, relation=relation))
+
+
 def _related_view(relation: Relation, state: ApplicationState) -> View:
     views, target = RelationViews(relation, state), relation.target
     if not relation.many:
@@ -189,15 +223,42 @@ def register_routes(state: ApplicationState, services: Services) -> None:
     blueprint = Blueprint(BLUEPRINT, "flarchitect_rest", url_prefix=prefix or None)
     guard_blueprint(blueprint, state)
     for resource in state.registry:
-        view_of = _views_of(resource, state)
+        view_of = _views_by_face(resource, state)
         for route in routes_of(resource, state.settings):
             serves = resource if route.relation is None else route.relation.target
             view = services.around(view_of(route), route.rule, route.methods, serves)
+            view = guarded(view, _guards_of(route, serves, state))
             blueprint.add_url_rule(route.rule[len(prefix) :], route.endpoint, view, methods=sorted(route.methods))
     blueprint.after_request(_tell_patches(state.settings))
     with _late_builders(state.app):
         state.app.register_blueprint(blueprint)
     state.owned_paths.append(prefix)
+
+
+def _guards_of(route: Route, serves: Resource, state: ApplicationState) -> dict[str, tuple[Guard, ...]]:
+    """Give what decides, for each method of a route, whether a caller may ask; empty when nothing does."""
+    is_list = route.relation.many if route.relation is not None else route.rule in serves.paths
+    name = None if route.relation is None else route.relation.fact.name
+    guards = {}
+    for method in route.methods:
+        asked = Asked(method, serves.model, many=is_list, relation_name=name)
+        guards[method] = guards_of(state, asked)
+    return {method: found for method, found in guards.items() if found}
+
+
+def guarded(view: View, guards: Mapping[str, tuple[Guard, ...]]) -> View:
+    """Wrap the view of a route, so that callers are judged before anything else is looked at."""
+    if not guards:
+        return view
+
+    def guarded_view(**variables: Any) -> ResponseReturnValue:
+        method = "GET" if request.method == "HEAD" else request.method
+        for guard in guards.get(method, ()):
+            guard()
+        return view(**variables)
+
+    guarded_view.is_guarded_by_flarchitect = True  # type: ignore[attr-defined]
+    return guarded_view
 
 
 @contextmanager

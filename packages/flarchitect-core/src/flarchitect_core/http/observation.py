@@ -14,6 +14,7 @@ from flarchitect_core.http.operational_routes import OperationalRoute
 from flarchitect_core.http.request_scope import RequestScope
 from flarchitect_core.http.timing import StatementCount, listen_to_statements, server_timing
 from flarchitect_core.state import ApplicationState
+from flarchitect_core.users import key_of
 
 __all__ = ["Observer"]
 
@@ -76,6 +77,7 @@ class Observer:
             query=request.query_string,
             sql_count=None if count is None else count.number,
             sql_ms=None if count is None else count.milliseconds,
+            user_pk=key_of(scope.user),
         )
 
     def _warn_of_repetitions(self, count: StatementCount) -> None:

@@ -29,6 +29,8 @@ class RequestScope:
         closers: Called in reverse order when the request ends, also after an error.
         outer: The request in which this one was made, by a test client for example.
         statements: Count of its SQL statements, where they are counted.
+        user: Who calls, as far as that is known.
+        credentials: How that was found out, as the part that did keeps it.
         surroundings: What it must not outlive: the `g` of its application context.
     """
 
@@ -39,6 +41,8 @@ class RequestScope:
     closers: list[Callable[[], None]] = field(default_factory=list)
     outer: RequestScope | None = None
     statements: StatementCount | None = None
+    user: Any = None
+    credentials: Any = None
     _token: Any = None
 
     def elapsed_ms(self) -> float:

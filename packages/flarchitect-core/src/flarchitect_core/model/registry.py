@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapper
@@ -30,6 +30,9 @@ from flarchitect_core.query.search import add_search
 from flarchitect_core.settings import HTTP_METHODS, Settings, is_set
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.suggestions import nearest
+
+if TYPE_CHECKING:
+    from flarchitect_core.access.fields import FieldLimits
 
 __all__ = ["Registry", "published_models", "unpublished_models"]
 
@@ -78,9 +81,19 @@ class Registry:
     """The published resources, built once at start-up and read-only afterwards.
 
     Naming mistakes (two models on one URL, two columns under one name) are added to the report.
+
+    Args:
+        limits: Fields that are hidden or locked besides, for callers with fewer rights than others.
     """
 
-    def __init__(self, models: Sequence[type], settings: Settings, report: StartupReport) -> None:
+    def __init__(
+        self,
+        models: Sequence[type],
+        settings: Settings,
+        report: StartupReport,
+        limits: FieldLimits | None = None,
+    ) -> None:
+        self._limits = limits
         self._settings = settings
         self._report = report
         self._resources: dict[type, Resource] = {}
@@ -123,7 +136,7 @@ class Registry:
         segment = self._segment(model)
         prefix = self.prefix
         paths = self._paths(model, prefix, segment)
-        visibility = self._visibilities[model] = Visibility(model, self._settings)
+        visibility = self._visibilities[model] = Visibility(model, self._settings, self._limits)
         visibility.check(self._report, facts.names())
         methods = self._methods(facts)
         validation = ColumnValidation(model, methods, self._settings, self._report)
@@ -131,6 +144,9 @@ class Registry:
         soft_delete = soft_delete_of(facts, self._settings, self._report)
         if soft_delete is not None:
             _lock(fields, soft_delete.fact.name)
+        tenant_field = self._settings.get(options.TENANT_FIELD, model=model) or None
+        if tenant_field is not None:
+            _fill(fields, tenant_field)
         by_attribute = {field.attribute: field for field in fields.values()}
         resource = Resource(
             name=model.__name__,
@@ -148,7 +164,10 @@ class Registry:
             is_filtered=any(
                 self._settings.get(options.FILTER_CALLBACK, model=model, method=method) is not None
                 for method in (None, *HTTP_METHODS)
-            ),
+            )
+            or is_set(self._settings.get(options.ACCESS_POLICY, model=model))
+            or tenant_field is not None,
+            protected=frozenset(name for name, item in fields.items() if visibility.is_protected(item.fact)),
         )
         for path in dict.fromkeys((*paths, resource.canonical_path)):
             other = self._by_path.setdefault(path, resource)
@@ -395,6 +414,14 @@ def _lock(fields: dict[str, Field], attribute: str) -> None:
         if item.attribute == attribute:
             item.codec.required = False
             fields[name] = replace(item, locked_in=frozenset(HTTP_METHODS), required=False)
+
+
+def _fill(fields: dict[str, Field], attribute: str) -> None:
+    """Let bodies leave out a column that is filled for them."""
+    for name, item in fields.items():
+        if item.attribute == attribute:
+            item.codec.required = False
+            fields[name] = replace(item, required=False)
 
 
 def allowed_methods(settings: Settings, model: type) -> frozenset[str]:

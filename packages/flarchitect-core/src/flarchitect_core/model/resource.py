@@ -139,6 +139,8 @@ class Resource:
         table_names: What may stand before the dot in a qualified field name.
         soft_delete: How rows are marked as deleted; `None` when they are removed.
         is_filtered: Whether a filter callback was set at start-up, so that links look whether their row is hidden.
+        judges_reads: Whether a policy wants to see the instance of every row that is shown.
+        protected: External names of the fields that give users their rights, and that no body may set.
         subclasses: Those whose rows are rows of this one too, with what they say of them.
         case: Case of external names.
         input_schema: The application's own schema of bodies, or the base of the generated one.
@@ -160,6 +162,8 @@ class Resource:
     key: tuple[Field, ...]
     soft_delete: SoftDelete | None = None
     is_filtered: bool = False
+    judges_reads: bool = False
+    protected: frozenset[str] = frozenset()
     search: Search | None = None
     case: str = "snake"
     input_schema: type[AutoSchema] | None = None

@@ -14,7 +14,7 @@ from flask import has_app_context, has_request_context, request
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 from flarchitect_core import options
-from flarchitect_core.errors import ValidationError
+from flarchitect_core.errors import ApiError, ValidationError
 from flarchitect_core.model.fields import ArrayField, ColumnField
 from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.naming import field_name
@@ -336,6 +336,8 @@ class BodyReader:
         self._unknown: Literal["exclude", "raise"] = ma.EXCLUDE if takes_unknown else ma.RAISE
         self._accepted = {field.data_key or name: field for name, field in self._schema.load_fields.items()}
         self._attributes = {item.attribute for item in resource.fields.values()}
+        is_strict = settings.get(options.SECURITY_PROFILE) == "strict"
+        self._refused = resource.protected if is_strict else frozenset()
         self._shown = {name for name, item in resource.fields.items() if "GET" not in item.hidden_in}
         if resource.output_schema is not None:
             shown = schema_of(resource, "GET").dump_fields
@@ -354,7 +356,9 @@ class BodyReader:
 
         Raises:
             ValidationError: Every wrong key and value at once, by external name.
+            ApiError: In the profile `strict`, it carries what gives users their rights (422).
         """
+        self._refuse_protected(body)
         errors: dict[str, Any] = {}
         known = {key: value for key, value in body.items() if self._is_read(key, value, errors)}
         # marshmallow takes long over thousands of keys that it does not know, and some of them say it all.
@@ -379,6 +383,16 @@ class BodyReader:
         # A declared field may be there for a check alone.
         model = self._resource.model
         return {name: value for name, value in values.items() if name in self._attributes or hasattr(model, name)}
+
+    def _refuse_protected(self, body: Mapping[str, Any]) -> None:
+        named = [name for name in body if name in self._refused]
+        if named:
+            raise ApiError(
+                f"No body may set {', '.join(named)} of a {self._resource.name}.",
+                status=422,
+                reason="protected_field",
+                fields={name: ["Cannot be set by clients."] for name in named},
+            )
 
     def require_all(self, values: Mapping[str, Any]) -> None:
         """Check that nothing is missing for a new row, which has nothing to keep.

@@ -67,6 +67,12 @@ class SoftDelete:
             return column.is_not(None)
         return sa.or_(column.is_(None), column != self._literal(self.deleted))
 
+    def is_deleted(self, value: Any) -> bool:
+        """Say whether a row with this value of the mark is deleted, by the same rule."""
+        if callable(self.deleted):
+            return value is not None and value != self.active
+        return bool(value == self.deleted)
+
     def _literal(self, value: Any) -> sa.ColumnElement[Any]:
         return sa.literal(value, self.fact.type)
 

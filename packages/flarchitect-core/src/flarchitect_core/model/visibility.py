@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import fnmatch
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.types import Boolean, Date, DateTime, Integer, Interval, Time, TypeDecorator, TypeEngine, Uuid
@@ -16,6 +16,9 @@ from flarchitect_core.model.naming import field_name
 from flarchitect_core.settings import HTTP_METHODS, Option, Settings
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.suggestions import nearest
+
+if TYPE_CHECKING:
+    from flarchitect_core.access.fields import FieldLimits
 
 __all__ = ["Visibility"]
 
@@ -32,7 +35,8 @@ _NEVER_SECRET_PYTHON = (bool, dt.date, dt.datetime, dt.time, dt.timedelta)
 class Visibility:
     """The rules of one model, read once."""
 
-    def __init__(self, model: type, settings: Settings) -> None:
+    def __init__(self, model: type, settings: Settings, limits: FieldLimits | None = None) -> None:
+        self._limits = limits
         self._model = model
         self._settings = settings
         self._listed = {
@@ -49,7 +53,7 @@ class Visibility:
 
     def hidden_in(self, fact: ColumnFact | HybridFact) -> frozenset[str]:
         """Give the methods whose answers leave the column out."""
-        if fact.info.get("write_only") or self.is_secret(fact):
+        if fact.info.get("write_only") or self.is_secret(fact) or self._is_limited(fact, "hides"):
             return _ALL_METHODS
         listed = self._methods_listing(fact.name, options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS)
         unwanted = self._without_hybrids if isinstance(fact, HybridFact) else frozenset[str]()
@@ -74,9 +78,19 @@ class Visibility:
             locked = fact.generated and not self._client_key
         else:
             locked = fact.generated or bool(fact.info.get("read_only")) or fact.column is None
-        if locked:
+        if locked or self._is_limited(fact, "locks") or self.is_protected(fact):
             return frozenset(HTTP_METHODS)
         return self._methods_listing(fact.name, options.IGNORE_FIELDS, options.IGNORE_INPUT_FIELDS)
+
+    def _is_limited(self, fact: ColumnFact | HybridFact, how: Literal["hides", "locks"]) -> bool:
+        return self._limits is not None and getattr(self._limits, how)(self._model, fact.name)
+
+    def is_protected(self, fact: ColumnFact | HybridFact) -> bool:
+        """Say whether a field gives its user rights, so that no body may set it (auth S-20)."""
+        users = self._settings.named("USER_MODEL")
+        if users is None or self._settings.get(users) is not self._model:
+            return False
+        return fact.name in _as_set(self._settings.get(options.PROTECTED_FIELDS, model=self._model))
 
     def hides_relation(self, name: str) -> bool:
         """Say whether a relationship is listed as hidden."""

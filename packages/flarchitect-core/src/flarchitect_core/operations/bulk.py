@@ -144,7 +144,10 @@ class BulkWriter:
         if operation.method != "PATCH":
             return None
         keys = [item.key for item in items if item.key is not None]
-        return self._writer.hold(session, operation, self._service.executor(operation), keys)
+        executor = self._service.executor(operation)
+        held = self._writer.hold(session, operation, executor, keys)
+        held.is_permitted = executor.judge.permits(session, self._resource, list(held), "update")
+        return held
 
     def _at_once(
         self,
@@ -182,20 +185,35 @@ class BulkWriter:
         written = self._writer.create_all(session, items[0], executor, list(values.values()))
         if written is None:
             return None
-        return {
-            position: self._service.noted(items[position], one) for position, one in zip(values, written, strict=True)
+        # Of copies, so that nothing is left of them when they are written one by one after all.
+        drafts = {
+            position: self._service.noted(replace(items[position], changes=[]), one)
+            for position, one in zip(values, written, strict=True)
         }
+        self._judge(session, list(drafts.values()))
+        return drafts
 
     def _changed_at_once(
         self, session: Session, items: Sequence[Operation], values: Mapping[int, dict[str, Any]], held: Held
     ) -> dict[int, Draft]:
-        # Of copies, so that nothing is left of them when they are written one by one after all.
+        # Of copies, as above.
         drafts = {
             position: self._service.write(session, replace(items[position], changes=[]), {**given}, held)
             for position, given in values.items()
         }
         session.flush()
+        self._judge(session, list(drafts.values()))
         return drafts
+
+    @staticmethod
+    def _judge(session: Session, drafts: Sequence[Draft]) -> None:
+        """Check rows that were written, as they are now, by one statement for all.
+
+        Raises:
+            ForbiddenError: A policy refuses one of them.
+        """
+        changes = [change for draft in drafts for change in draft.operation.changes]
+        drafts[0].executor.judge.require_written(session, changes)
 
     def _one_by_one(
         self,
@@ -213,6 +231,8 @@ class BulkWriter:
                 with self._translated(), nullcontext() if atomic else session.begin_nested():
                     drafts[position] = self._service.write(session, items[position], given, held)
                     session.flush()
+                    if held is not None:
+                        self._judge(session, [drafts[position]])
             except UnavailableError:
                 raise
             except ApiError as error:
@@ -256,6 +276,7 @@ class BulkWriter:
                 self._service.write(session, item, given, held) for item, given in zip(items, values, strict=True)
             ]
             session.flush()
+        self._judge(session, drafts)
         operation.changes += [change for item in items for change in item.changes]
         return self._read_back(operation, drafts, query.view)
 

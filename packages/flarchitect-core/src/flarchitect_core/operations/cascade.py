@@ -95,9 +95,13 @@ def require_deletable(
         key = [item.fact.attribute for item in resource.key]
         every: sa.Select[Any] = sa.select(sa.func.count()).select_from(resource.model).where(is_one_of(key))
         seen = executor.restricted((resource,), every)
+        keys = [resource.key_of(row) for row in rows]
+        for row in rows:
+            executor.judge.may_write(resource, "delete", row)
+        if not executor.judge.permits(session, resource, keys, "delete"):
+            raise _not_permitted("rows that this request may not delete")
         if seen is every:
             continue
-        keys = [resource.key_of(row) for row in rows]
         if sum(session.execute(seen, some).scalar_one() for some in parts_of(keys)) != len(rows):
             raise _not_permitted("rows that this request may not delete")
 

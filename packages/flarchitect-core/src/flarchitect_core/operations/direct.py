@@ -41,7 +41,7 @@ class DirectWriter:
             self._is_plain
             and bool(values)
             and values.keys() <= self._columns.keys()
-            and is_idle(session)
+            and is_idle(session, self._mapper)
             and not someone_listens_to_writes(session, self._mapper, self._columns)
         )
 

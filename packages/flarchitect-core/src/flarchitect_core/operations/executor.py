@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flarchitect_core import options
 from flarchitect_core.operations.failures import read_failure
+from flarchitect_core.operations.judging import Judge
 from flarchitect_core.query.criteria import marks_on, of_subclass, restricted_to
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ __all__ = ["SessionExecutor"]
 class SessionExecutor:
     """Runs selects in the sessions of the current request."""
 
-    __slots__ = ("_clauses", "_conditions", "_operation", "_state", "root")
+    __slots__ = ("_clauses", "_conditions", "_operation", "_state", "judge", "root")
 
     def __init__(self, state: ApplicationState, operation: Operation) -> None:
         self._state = state
@@ -36,6 +37,7 @@ class SessionExecutor:
         self._clauses: dict[type, sa.ColumnElement[bool] | None] = {}
         self._conditions: dict[type, list[ExecutableOption]] = {}
         self.root = operation.root
+        self.judge = Judge(state, operation)
 
     def inline_rows_max(self, model: type) -> int:
         """Give `API_INLINE_ROWS_MAX` of a model."""
@@ -65,12 +67,14 @@ class SessionExecutor:
             raise read_failure(error, resources[0].model, parameters) from error
 
     def restricted(self, resources: Sequence[Resource], statement: sa.Select[Any]) -> sa.Select[Any]:
-        """Put the conditions of filter callbacks into a statement; without any, it is given as it is."""
+        """Put the conditions of filter callbacks and policies into a statement; without any, it is given as it is."""
         found = [option for resource in resources for option in self._conditions_of(resource)]
         return statement.options(*found) if found else statement
 
     def show(self, resource: Resource, key: tuple[Any, ...], view: View) -> View:
         """Let the rest of the operation see one row, whatever a filter callback or its mark says of it.
+
+        What a policy says of it holds all the same.
 
         Returns:
             The view by which to read the row.
@@ -79,13 +83,27 @@ class SessionExecutor:
         conditions = [*self._clauses_on(resource), *marks_on(resource, view.deleted_asked_by)]
         if conditions:
             is_row = [getattr(model, item.attribute) == value for item, value in zip(resource.key, key, strict=True)]
-            self._conditions[model] = [restricted_to(model, sa.or_(sa.and_(*conditions), sa.and_(*is_row)))]
+            shown = sa.or_(sa.and_(*conditions), sa.and_(*is_row))
+            self._conditions[model] = [restricted_to(model, each) for each in (shown, *self.judge.visible(resource))]
         return replace(view, spared=model)
 
     def dumped(self, resource: Resource, records: list[Record]) -> list[Record]:
         """Give the records of a resource as its dump callback leaves them."""
         operation = self._operation
         return self._state.hooks[resource.model].dumped(records, operation.method, many=operation.many)
+
+    def hides_rows(self, resources: Sequence[Resource]) -> bool:
+        """Say whether filter callbacks or policies hide rows of any of these resources."""
+        return any(self._conditions_of(resource) for resource in resources)
+
+    def shown(self, resource: Resource, rows: Sequence[Any]) -> None:
+        """Let the policy of a resource see the instances at the ends of rows that are about to be shown.
+
+        Raises:
+            ForbiddenError: It refuses one of them.
+        """
+        if resource.judges_reads:
+            self.judge.may_read(resource, (row[-1] for row in rows))
 
     def begin_snapshot(self, resource: Resource, *, instances: bool = False) -> bool:
         """Let everything that is read from now on be of one moment, as far as the database gives that.
@@ -122,7 +140,8 @@ class SessionExecutor:
     def _conditions_of(self, resource: Resource) -> list[ExecutableOption]:
         model = resource.model
         if model not in self._conditions:
-            self._conditions[model] = [restricted_to(model, clause) for clause in self._clauses_on(resource)]
+            clauses = (*self._clauses_on(resource), *self.judge.visible(resource))
+            self._conditions[model] = [restricted_to(model, clause) for clause in clauses]
         return self._conditions[model]
 
     def _clauses_on(self, resource: Resource) -> list[sa.ColumnElement[bool]]:

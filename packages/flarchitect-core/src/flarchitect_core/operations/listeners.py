@@ -27,13 +27,22 @@ _SESSION_EVENTS = (
     "pending_to_persistent",
     "loaded_as_persistent",
 )
+_HELD_MAX = 16
 _MAPPER_EVENTS = ("before_insert", "after_insert", "before_update", "after_update")
 _INSTANCE_EVENTS = ("init", "load", "refresh", "refresh_flush")
 
 
-def is_idle(session: Session) -> bool:
-    """Say whether a session holds no instance that a plain statement could leave behind its back."""
-    return not (len(session.identity_map) or session.new or session.deleted)
+def is_idle(session: Session, mapper: Mapper[Any]) -> bool:
+    """Say whether a session holds no instance that a plain statement could leave behind its back.
+
+    Instances of other models do not stand in the way, such as the user who calls, as long as nothing of them is to be
+    written; of many, none is looked at.
+    """
+    held = session.identity_map
+    if session.new or session.deleted or len(held) > _HELD_MAX or session.dirty:
+        return False
+    base = mapper.base_mapper
+    return not any(state.mapper.base_mapper is base for state in held.all_states())
 
 
 def someone_listens_to_execution(session: Session) -> bool:

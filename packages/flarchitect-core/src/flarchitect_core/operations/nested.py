@@ -21,6 +21,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.collections import collection_adapter
 
 from flarchitect_core import options
+from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.errors import ApiError, ConflictError, ValidationError
 from flarchitect_core.events import Change
 from flarchitect_core.operations.failures import row_is_referred_to, write_failure
@@ -35,6 +36,7 @@ from flarchitect_core.query.include import follow
 from flarchitect_core.query.many_keys import is_one_of, parts_of
 
 if TYPE_CHECKING:
+    from flarchitect_core.access.rules import RowAction
     from flarchitect_core.model.resource import Relation, Resource
     from flarchitect_core.model.schemas import BodyReader
     from flarchitect_core.operations.executor import SessionExecutor
@@ -63,6 +65,7 @@ class NestedWrites:
         self._links = links
         self._hooks = state.hooks
         self._registry = state.registry
+        self._tenants = state.tenants
         self._rows_max = state.settings.get(options.NESTED_ROWS_MAX)
         self._bodies = NestedBodies(list(state.registry), links, state.settings)
         self._references = {resource.model: References(resource, state.registry) for resource in state.registry}
@@ -107,6 +110,7 @@ class NestedWrites:
         work = _Work(session, operation, executor)
         with session.no_autoflush:
             self._look_up(work, root)
+            self._judge(work, root)
             self._set_up(work, root)
             removed = self._remove(work, root)
             self._make(work, root)
@@ -267,12 +271,39 @@ class NestedWrites:
         except ValidationError as error:
             errors.add(row.path, error.fields)
 
+    @staticmethod
+    def _judge(work: _Work, root: _Row) -> None:
+        """Check, by the policies of their models, the rows that will be changed or deleted, as they are now."""
+        judge = work.executor.judge
+        wanted: dict[tuple[Resource, RowAction], list[Any]] = {}
+        for row in _all(root):
+            if row.is_root:
+                continue
+            if row.instance is not None and row.changes:
+                wanted.setdefault((row.resource, "update"), []).append((row.instance, row.changes))
+        for link in _links(root):
+            target, nested = link.nested.target, link.nested
+            if nested.kind != "children":
+                continue
+            moved = [row.instance for row in link.rows if row.instance is not None and row.instance not in link.members]
+            wanted.setdefault((target, "update"), []).extend((instance, {}) for instance in moved)
+            action: RowAction = "delete" if nested.deletes_orphans else "update"
+            wanted.setdefault((target, action), []).extend((member, {}) for member in link.removed())
+        for (resource, action), rows in wanted.items():
+            keys = list(dict.fromkeys(resource.key_of(instance) for instance, _ in rows))
+            judge.require(work.session, resource, keys, action)
+            if action == "update":
+                for instance, changes in rows:
+                    judge.may_write(resource, action, instance, changes)
+
     # --- writing ------------------------------------------------------------------------------------------------------
 
     def _set_up(self, work: _Work, root: _Row) -> None:
         """Call what runs before a row is written by itself, for each nested row that will be."""
         asked = work.operation
         for row in _all(root):
+            if row.instance is None and not row.is_root and self._tenants is not None:
+                row.values = self._tenants.filled(row.resource, row.values, get_current_user())
             method = "POST" if row.instance is None else "PATCH"
             hooks = self._hooks[row.resource.model]
             if row.is_root or not (row.instance is None or row.changes) or not hooks.wants_setup(method):
@@ -293,6 +324,7 @@ class NestedWrites:
             for member in link.removed():
                 hooks = self._hooks[target.model]
                 if nested.deletes_orphans:
+                    work.executor.judge.may_write(target, "delete", member)
                     changes.append(Change(target, "deleted", target.key_of(member)))
                     removed = hooks.removing(member)
                     # A row of a subclass is marked as the subclass says.
@@ -327,7 +359,7 @@ class NestedWrites:
         for link in row.links:
             for child in link.rows:
                 self._make(work, child)
-        hooks = self._hooks[row.resource.model]
+        hooks, judge = self._hooks[row.resource.model], work.executor.judge
         if row.instance is None:
             row.is_created = row.is_changed = True
             mark = row.resource.soft_delete
@@ -344,10 +376,12 @@ class NestedWrites:
                 row.is_changed |= _put_in(link)
         if row.is_created:
             row.instance = hooks.adding(row.instance)
+            judge.may_write(row.resource, "create", row.instance, row.values)
         else:
             row.is_changed |= bool(row.changes) or row.is_root
             if row.is_changed:
                 row.instance = hooks.updating(row.instance)
+                judge.may_write(row.resource, "update", row.instance, row.values if row.is_root else row.changes)
 
     def _flush(self, session: Session, root: _Row) -> None:
         try:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.errors import NotFoundError
 from flarchitect_core.model.dumping import Record
 from flarchitect_core.operations.failures import refusing_comparisons
@@ -18,13 +19,14 @@ from flarchitect_core.query.compile import (
     parameters_of,
     statements_of,
 )
-from flarchitect_core.query.counting import CountKind, estimate_of
+from flarchitect_core.query.counting import CountKind, estimate_of, without_estimate
 from flarchitect_core.query.cursor import Cursors, Position
 from flarchitect_core.query.expressions import CollectionQuery
 from flarchitect_core.query.fingerprint import fingerprint_of
 from flarchitect_core.query.include import Executor, LoadPlan, View, dump_rows, fetch_rows, plan_of
 from flarchitect_core.query.keyset import position_parameters
 from flarchitect_core.query.paging import Extent
+from flarchitect_core.users import user_key
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Relation, Resource
@@ -143,7 +145,8 @@ def read_by_number(
 def _read_by_cursor(
     cursors: Cursors, plan: LoadPlan, query: CollectionQuery, executor: Executor, scope: Scope | None
 ) -> tuple[Sequence[Any], Extent]:
-    fingerprint = fingerprint_of(plan.resource, query, scope)
+    # A cursor tells where its reader is among rows that others may not see.
+    fingerprint = fingerprint_of(plan.resource, query, scope, reader=user_key(get_current_user()))
     position = cursors.read(query.cursor, fingerprint) if query.cursor else None
     backward = position is not None and position.backward
     statements, parameters = statements_of(plan, query, scope, position), parameters_of(query, scope)
@@ -183,7 +186,11 @@ def _total(
         return count, "exact"
     cap = query.count_limit
     parameters = {**parameters, "count_limit": cap + 1}
-    found, is_estimate = estimate_of(executor.execute(statements.resources, statements.bounded, parameters)[0][0])
+    bounded = statements.bounded
+    if query.count == "estimated" and executor.hides_rows(statements.resources):
+        # What the planner expects of a filter comes from all rows, those that the caller may not see among them.
+        bounded = without_estimate(bounded)
+    found, is_estimate = estimate_of(executor.execute(statements.resources, bounded, parameters)[0][0])
     if is_estimate:
         return found, "estimated"
     return (found, "exact") if found <= cap else (cap, "capped")

@@ -253,7 +253,10 @@ class ResourceService:
             written = self._writer.replace(session, operation, executor, values)
         else:
             written = self._writer.update(session, operation, executor, values, held)
-        return self._noted(Draft(operation, context, executor, written))
+        draft = self._noted(Draft(operation, context, executor, written))
+        if held is None:
+            executor.judge.require_written(session, operation.changes)
+        return draft
 
     def noted(self, operation: Operation, written: Written) -> Draft:
         """Take note of a row that was written together with others, without callbacks."""
@@ -333,11 +336,21 @@ class ResourceService:
             fetched = self._fetch(operation, view, executor)
         except NotFoundError:
             # The row is the caller's own work: what hides it from readers must not undo the write.
-            fetched = self._fetch_written(operation, executor.show(self.resource, written.key, view), executor)
+            view = executor.show(self.resource, written.key, view)
+            if executor.judge.visible(self.resource):
+                return self._kept(operation, written, view, executor)
+            fetched = self._fetch_written(operation, view, executor)
         if context is None or not has_output:
             return Saved(fetched.dump(executor)[0], written.key, written.created)
         output = self._hooks.output(operation, context, fetched.instances()[0])
         return Saved(self._one(fetched, output, executor), written.key, written.created)
+
+    def _kept(self, operation: Operation, written: Written, view: View, executor: SessionExecutor) -> Saved:
+        """Give a row that the caller may have created and may perhaps not read: then its key is all that is told."""
+        try:
+            return Saved(self._fetch(operation, view, executor).dump(executor)[0], written.key, written.created)
+        except NotFoundError:
+            return Saved(None, written.key, written.created)
 
     def _fetch_written(self, operation: Operation, view: View, executor: SessionExecutor) -> Fetched:
         try:

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session, lazyload
 
 from flarchitect_core import options
+from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.errors import NotFoundError, ValidationError
 from flarchitect_core.events import Change
 from flarchitect_core.model.fields import text_to_value, to_jsonable
@@ -55,11 +56,18 @@ __all__ = ["BLANKED_KEY", "Held", "Writer", "Written", "locked", "names_of", "re
 
 Key = tuple[Any, ...]
 
-Held = Mapping[Key, Any]
-"""Rows that were loaded together, to be written together, by key."""
-
 # How SQLAlchemy says that rows whose key refers to a deleted row would have to lose their key.
 BLANKED_KEY = "Dependency rule on column"
+
+
+class Held(dict[Key, Any]):
+    """Rows that were loaded together, to be written together, by key.
+
+    Attributes:
+        is_permitted: Whether their policy lets all of them be changed, so that it need not be asked about each.
+    """
+
+    is_permitted = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +128,13 @@ class Writer:
         self._registry = state.registry
         self._all_hooks = state.hooks
         self._hooks = state.hooks[resource.model]
+        self._tenants = state.tenants
+        self._has_policy = any(each.model in state.policies for each in (resource, *resource.subclasses))
+        self._judges_writes = self._has_policy and any(
+            policy.judges_writes
+            for each in (resource, *resource.subclasses)
+            if (policy := state.policies.get(each.model)) is not None
+        )
         self._nested = nested = state.nested
         self._readers: dict[str, BodyReader | NestedReader] = {
             method: (nested and nested.reader(resource, method)) or BodyReader(resource, method, state.settings)
@@ -164,10 +179,10 @@ class Writer:
             ValidationError: The body does not fit, or carries another key than the URL.
         """
         if method == "POST":
-            return self._with_mark(self._readers["POST"].read(body))
+            return self._with_tenant(self._with_mark(self._readers["POST"].read(body)))
         key = self._require_key(operation.key)
         if method == "PUT":
-            return self._read(self._readers["PUT"], self._keyed(body, key), key)
+            return self._with_tenant(self._read(self._readers["PUT"], self._keyed(body, key), key))
         mark = self._resource.soft_delete
         if mark is None or not operation.include_deleted:
             return self._read(self._readers["PATCH"], body, key)
@@ -242,20 +257,19 @@ class Writer:
             self._readers["PUT"].require_all({**values, **named})
             return self._insert(session, operation, executor, self._with_mark({**values, **named}))
         self._check_state(operation, instance)
+        executor.judge.require(session, self._resource, [key], "update")
         defaults = self._defaults({**values, **named})
         written = self._assign(session, operation, executor, instance, {**defaults, **values})
         session.flush()
         return written
 
-    def hold(
-        self, session: Session, operation: Operation, executor: SessionExecutor, keys: Sequence[Key]
-    ) -> dict[Key, Any]:
+    def hold(self, session: Session, operation: Operation, executor: SessionExecutor, keys: Sequence[Key]) -> Held:
         """Load and lock rows, those that the caller may see, a few hundred by one statement."""
         statement = self._all_to_change
         if not operation.include_deleted:
             statement = statement.options(*self._hidden)
         restricted = executor.restricted((self._resource,), statement)
-        held: dict[Key, Any] = {}
+        held = Held()
         for some in parts_of(_in_order(set(keys))):
             found = session.execute(restricted, some).scalars()
             try:
@@ -282,7 +296,7 @@ class Writer:
         """
         key = self._require_key(operation.key)
         is_blind = operation.precondition is None and not operation.merges
-        hides = self._resource.marks_rows or self._hooks.filters(operation.method)
+        hides = self._resource.marks_rows or self._hooks.filters(operation.method) or self._has_policy
         if held is None and is_blind and not hides and self._is_direct(session, values):
             if not self._direct.update(session, key, values):
                 raise self._not_found()
@@ -294,6 +308,8 @@ class Writer:
         if instance is None:
             raise self._not_found()
         self._check_state(operation, instance)
+        if held is None or not held.is_permitted:
+            executor.judge.require(session, self._resource, [key], "update")
         if operation.merges:
             values = self._merged(instance, values)
         written = self._assign(session, operation, executor, instance, values)
@@ -344,7 +360,12 @@ class Writer:
             raise self._not_found()
         return self._delete(session, executor, {key: held[key] for key in keys}, cascade=cascade)
 
-    def _delete(self, session: Session, executor: SessionExecutor, rows: Held, *, cascade: bool) -> list[Change]:
+    def _delete(
+        self, session: Session, executor: SessionExecutor, rows: Mapping[Key, Any], *, cascade: bool
+    ) -> list[Change]:
+        executor.judge.require(session, self._resource, list(rows), "delete")
+        for row in rows.values():
+            executor.judge.may_write(self._resource, "delete", row)
         # A row of a subclass is marked as the subclass says.
         kinds = {key: self._registry.get(type(row)) or self._resource for key, row in rows.items()}
         marked = {key for key, kind in kinds.items() if kind.soft_delete is not None and not cascade}
@@ -387,7 +408,8 @@ class Writer:
     # --- rows ---------------------------------------------------------------------------------------------------------
 
     def _is_direct(self, session: Session, values: Mapping[str, Any]) -> bool:
-        return not self._hooks.watches_instances() and self._direct.serves(session, values)
+        is_watched = self._hooks.watches_instances() or self._judges_writes
+        return not is_watched and self._direct.serves(session, values)
 
     def _insert(
         self, session: Session, operation: Operation, executor: SessionExecutor, values: Mapping[str, Any]
@@ -403,6 +425,7 @@ class Writer:
         with refusing(lambda: names_of(self._resource, self._maker.refused(values) or values)):
             instance = self._maker.make(values)
         instance = self._hooks.adding(instance)
+        executor.judge.may_write(self._resource, "create", instance, values)
         session.add(instance)
         session.flush()
         return Written(self._resource.key_of(instance), created=True)
@@ -416,13 +439,18 @@ class Writer:
         values: Mapping[str, Any],
     ) -> Written:
         key = self._require_key(operation.key)
+        judge = executor.judge
+        judge.may_write(self._resource, "update", instance, values)
         if self._nested is not None and self._nested.concerns(self._resource, values):
             self._nested.write(session, operation, executor, self._resource, values, instance)
             return Written(key, created=False)
         for attribute, value in values.items():
             with refusing(partial(names_of, self._resource, [attribute])):
                 setattr(instance, attribute, value)
-        session.add(self._hooks.updating(instance))
+        changed = self._hooks.updating(instance)
+        # Judged once more as it is to be: what is given away must not be out of one's hands (auth S-19).
+        judge.may_write(self._resource, "update", changed, values)
+        session.add(changed)
         return Written(key, created=False)
 
     def _find(
@@ -474,6 +502,10 @@ class Writer:
         """Let a new row be one that is not deleted."""
         mark = self._resource.soft_delete
         return values if mark is None else {mark.fact.name: mark.active, **values}
+
+    def _with_tenant(self, values: dict[str, Any]) -> dict[str, Any]:
+        """Let a row be one of the caller's tenant."""
+        return values if self._tenants is None else self._tenants.filled(self._resource, values, get_current_user())
 
     # --- keys ---------------------------------------------------------------------------------------------------------
 

@@ -11,7 +11,7 @@ from sqlalchemy.sql.base import Executable, ExecutableOption
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ClauseElement
 
-__all__ = ["COUNT_KINDS", "CountKind", "capped", "estimate_of", "estimated"]
+__all__ = ["COUNT_KINDS", "CountKind", "capped", "estimate_of", "estimated", "without_estimate"]
 
 CountKind = Literal["exact", "capped", "estimated", "none"]
 COUNT_KINDS: tuple[CountKind, ...] = ("exact", "capped", "estimated", "none")
@@ -30,6 +30,11 @@ def capped(count: sa.Select[Any]) -> sa.Select[Any]:
 def estimated(count: sa.Select[Any]) -> sa.Select[Any]:
     """Give what estimates the rows of an exact count; it is executed as a select is, and read by `estimate_of`."""
     return cast("sa.Select[Any]", _RowEstimate(_rows(count), capped(count)))
+
+
+def without_estimate(bounded: sa.Select[Any]) -> sa.Select[Any]:
+    """Give the select that counts up to the limit in place of one that would estimate."""
+    return bounded.count if isinstance(bounded, _RowEstimate) else bounded
 
 
 class _RowEstimate(Executable, ClauseElement):

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 __all__ = ["fingerprint_of"]
 
 
-def fingerprint_of(resource: Resource, query: CollectionQuery, scope: Scope | None) -> str:
-    """Digest what decides which rows a query has, and their order: a cursor is good for that only."""
+def fingerprint_of(resource: Resource, query: CollectionQuery, scope: Scope | None, reader: str | None = None) -> str:
+    """Digest what decides which rows a query has, and their order: a cursor is good for that only.
+
+    Args:
+        reader: Who reads, as far as that is known.
+    """
     view = query.view
     parts = (
         resource.canonical_path,
@@ -28,6 +32,7 @@ def fingerprint_of(resource: Resource, query: CollectionQuery, scope: Scope | No
         query.words,
         [(_relation(column.relation), column.is_outer) for column in view.columns if column.relation.many],
         view.include_deleted,
+        *(() if reader is None else (reader,)),
     )
     return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=12).hexdigest()
 

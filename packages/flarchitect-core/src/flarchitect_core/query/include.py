@@ -118,6 +118,14 @@ class Executor(Protocol):
         """Give the records of a resource as the callbacks of the application leave them."""
         ...
 
+    def hides_rows(self, resources: Sequence[Resource]) -> bool:
+        """Say whether conditions of the application hide rows of any of these resources."""
+        ...
+
+    def shown(self, resource: Resource, rows: Sequence[Any]) -> None:
+        """Let the policy of a resource see the rows that are about to be shown."""
+        ...
+
 
 @dataclass(eq=False, slots=True)
 class LoadPlan:
@@ -237,6 +245,7 @@ def fetch_rows(
 
 def dump_rows(plan: LoadPlan, rows: Sequence[Any], executor: Executor) -> list[Record]:
     """Dump rows of a plan, loading what is inlined in them."""
+    executor.shown(plan.resource, rows)
     inlined = [include.load(rows, executor) for include in plan.includes]
     return executor.dumped(plan.resource, plan.dump(rows, executor.root, inlined))
 
@@ -251,8 +260,9 @@ class _PlanBuilder:
 
     def __init__(self, resource: Resource, view: View, origin: Relation | None = None) -> None:
         self.resource = resource
-        # An own schema dumps instances.
-        self.view = view if resource.output_schema is None else replace(view, instances=True)
+        # An own schema dumps instances, and some policies judge them.
+        needs_instances = resource.output_schema is not None or resource.judges_reads
+        self.view = replace(view, instances=True) if needs_instances else view
         self.schema = None if resource.output_schema is None else output_schema_of(resource, view.method)
         self.origin = origin
         self.expressions: list[Any] = []

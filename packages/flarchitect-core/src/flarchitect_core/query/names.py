@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Relation, Resource
     from flarchitect_core.query.expressions import Path
 
-__all__ = ["Names", "joinable", "no_column", "readable_relations"]
+__all__ = ["Names", "joinable", "no_column", "readable_relations", "require_no_judge"]
 
 
 class Names:
@@ -43,6 +43,7 @@ class Names:
         """
         *steps, name = target.split(".")
         path = self.path(steps)
+        require_no_judge(relation.target for relation in path)
         owner = path[-1].target if path else self.resource
         field = _queryable(owner, name)
         if field is not None:
@@ -52,6 +53,7 @@ class Names:
         for relation in self.joined:
             field = _queryable(relation.target, name)
             if field is not None:
+                require_no_judge([relation.target])
                 return (relation,), field
         joined = [each for relation in self.joined for each in relation.target.queryable_names()]
         raise no_column(name, [*owner.queryable_names(), *joined])
@@ -133,6 +135,20 @@ def no_column(name: str, candidates: Iterable[str]) -> QueryError:
     """Say that there is no such column, with the nearest one."""
     near = nearest(name, candidates)
     return QueryError(f"Invalid column name: {name[:100]}.{hint(near)}", reason="invalid_column", suggestions=near)
+
+
+def require_no_judge(resources: Iterable[Resource]) -> None:
+    """Refuse to look into rows that a policy judges one by one: what a filter finds would tell of those it refuses.
+
+    Raises:
+        QueryError: One of the resources has such rows.
+    """
+    for resource in resources:
+        if resource.judges_reads:
+            raise QueryError(
+                f"Rows of {resource.name} are judged one by one; nothing is filtered, sorted or grouped by them.",
+                reason="policy_judges_rows",
+            )
 
 
 def _queryable(resource: Resource, name: str) -> Field | None:

@@ -12,7 +12,7 @@ from flarchitect_core.query.counting import COUNT_KINDS, CountKind
 from flarchitect_core.query.expressions import CollectionQuery, Filter, OrderKey, Related, merged
 from flarchitect_core.query.include import Mode, View
 from flarchitect_core.query.joins import JoinedColumn
-from flarchitect_core.query.names import Names, joinable, no_column, readable_relations
+from flarchitect_core.query.names import Names, joinable, no_column, readable_relations, require_no_judge
 from flarchitect_core.query.parse_filters import FILTER_OPERATORS, FilterParser, is_filter
 from flarchitect_core.query.parse_grouping import AskedOrder, GroupingParser, is_aggregate
 from flarchitect_core.query.values import TEXT_MAX, hint, parse_boolean, positive
@@ -242,6 +242,7 @@ class _Parser:
         columns = [part.strip() for part in ",".join(given).split(",") if part.strip()]
         if not columns and not aggregates:
             return None
+        require_no_judge([self.resource])
         if "cursor" in self.values:
             raise QueryError("Groups have page numbers and no cursors. Leave `cursor` out.", reason="invalid_cursor")
         parser = GroupingParser(

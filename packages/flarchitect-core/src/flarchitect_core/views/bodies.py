@@ -54,10 +54,13 @@ class SchemaReader:
         Raises:
             ApiError: It cannot be read, or the schema refuses it.
         """
-        return self.load(_body(request, self._settings), partial=request.method == "PATCH")
+        return self.load(_body(request, self._settings), partial=True if request.method == "PATCH" else None)
 
-    def load(self, body: Mapping[str, Any], *, partial: bool = False) -> Any:
+    def load(self, body: Mapping[str, Any], *, partial: bool | None = None) -> Any:
         """Give what the schema makes of a body.
+
+        Args:
+            partial: Whether required fields may be missing; `None` for what the schema itself says.
 
         Raises:
             ValidationError: The schema refuses it; `fields` says where.

@@ -12,16 +12,17 @@ import marshmallow as ma
 from flask import current_app, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from flarchitect_core.access.asked import Asked, guards_of
+from flarchitect_core.access.roles import RoleRequirement
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.hooks import answer_failure
 from flarchitect_core.state import ApplicationState, state_of
 from flarchitect_core.views.bodies import SchemaReader, schema_instance
 from flarchitect_core.views.dumping import dump_value, selected
 from flarchitect_core.views.results import Result, answer_of, failure_of, result_of
-from flarchitect_core.views.roles import RoleRequirement
 
 if TYPE_CHECKING:
-    from flarchitect_core.part import Guard
+    from flarchitect_core.access.asked import Guard
 
 __all__ = ["ManagedView", "SchemaOrClass", "ViewInfo", "handle_many", "handle_one", "managed", "standardise_response"]
 
@@ -70,6 +71,19 @@ class ViewInfo:
     parent_model: type | None = None
     method: str | None = None
     relation_name: str | None = None
+
+    def asked(self) -> Asked:
+        """Give what rules of access see of it."""
+        return Asked(
+            method=None if self.method is None else self.method.upper(),
+            model=self.model,
+            many=self.many,
+            relation_name=self.relation_name,
+            output_schema=self.output_schema,
+            input_schema=self.input_schema,
+            auth=self.auth,
+            roles=self.roles,
+        )
 
 
 class ManagedView:
@@ -182,7 +196,7 @@ def _guards_of(view: ManagedView, state: ApplicationState) -> tuple[Guard, ...]:
         )
     with state.app.app_context():
         guards = [part.guard(state, view) for part in state.parts]
-    return tuple(guard for guard in guards if guard is not None)
+        return (*guards_of(state, view.info.asked()), *(guard for guard in guards if guard is not None))
 
 
 def _check_schema(name: str, role: str, schema: object) -> None:
@@ -199,6 +213,9 @@ def _around(view: ManagedView) -> AnyFunction:
         return view.answer(arguments, variables)
 
     managed.managed_view = view  # type: ignore[attr-defined]
+    managed.is_guarded_by_flarchitect = view.is_guarded  # type: ignore[attr-defined]
+    if view.info.auth is False:
+        managed._auth_disabled = True  # type: ignore[attr-defined]  # noqa: SLF001 - the documented mark
     return managed
 
 

@@ -1,0 +1,108 @@
+"""Rules about fields: which roles may read and write each (`Meta.field_policy`)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flarchitect_core import options
+from flarchitect_core.access.rules import ANYBODY
+from flarchitect_core.suggestions import nearest
+from flarchitect_core.users import roles_of
+
+if TYPE_CHECKING:
+    from flarchitect_core.model.resource import Resource
+    from flarchitect_core.settings import Settings
+    from flarchitect_core.startup import StartupReport
+
+__all__ = ["FieldLimits", "FieldRule", "field_rules_of", "limits_for"]
+
+Column = tuple[type, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldLimits:
+    """What a caller may not do with fields, each a model and an attribute; the same for all callers with equal rights.
+
+    Attributes:
+        hidden: Fields that are as if they were not there.
+        locked: Fields that bodies cannot set.
+    """
+
+    hidden: frozenset[Column] = frozenset()
+    locked: frozenset[Column] = frozenset()
+
+    def hides(self, model: type, attribute: str) -> bool:
+        """Say whether a field is hidden."""
+        return (model, attribute) in self.hidden
+
+    def locks(self, model: type, attribute: str) -> bool:
+        """Say whether bodies cannot set a field."""
+        return (model, attribute) in self.locked
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRule:
+    """Who may read and write one field; `None` stands for everybody.
+
+    Attributes:
+        readers: Roles, `*` for every user who is known.
+        writers: The same.
+    """
+
+    column: Column
+    readers: frozenset[str] | None
+    writers: frozenset[str] | None
+
+
+def limits_for(rules: Iterable[FieldRule], user: Any) -> FieldLimits:
+    """Give what the rules leave out for a user."""
+    has = frozenset() if user is None else frozenset({*roles_of(user), ANYBODY})
+    hidden = frozenset(rule.column for rule in rules if rule.readers is not None and not rule.readers & has)
+    locked = frozenset(rule.column for rule in rules if rule.writers is not None and not rule.writers & has)
+    return FieldLimits(hidden, locked | hidden)
+
+
+def field_rules_of(resources: Iterable[Resource], settings: Settings, report: StartupReport) -> tuple[FieldRule, ...]:
+    """Read the rules of every model, and report what is none."""
+    rules: list[FieldRule] = []
+    for resource in resources:
+        policy: Mapping[str, Any] = settings.get(options.FIELD_POLICY, model=resource.model)
+        is_own = settings.resolve(options.FIELD_POLICY, model=resource.model)[1] == "model"
+        for name, said in policy.items():
+            where = f"{resource.name}.Meta.field_policy[{name!r}]" if is_own else f"API_FIELD_POLICY[{name!r}]"
+            field = resource.field(name)
+            if field is None:
+                if is_own:
+                    near = nearest(name, resource.fields, limit=1)
+                    hint = f" Did you mean {near[0]!r}?" if near else ""
+                    report.problem(f"{where} names no field of the model.{hint}")
+                continue
+            if field in resource.key:
+                report.problem(f"{where} is about the key, which stands in every URL and link. Leave it out.")
+                continue
+            try:
+                rules.append(_rule((resource.model, field.attribute), said))
+            except ValueError as error:
+                report.problem(f"{where} {error}")
+    return tuple(rules)
+
+
+def _rule(column: Column, said: Any) -> FieldRule:
+    if not isinstance(said, Mapping) or not said or said.keys() - {"read", "write"}:
+        raise ValueError(f"must be a mapping with 'read' and 'write', each of them roles; it is {said!r}.")
+    return FieldRule(column, _roles(said.get("read", True)), _roles(said.get("write", True)))
+
+
+def _roles(said: Any) -> frozenset[str] | None:
+    if said is True:
+        return None
+    if said is False:
+        return frozenset()
+    names = [said] if isinstance(said, str) else said
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
+        isinstance(name, str) and name for name in names
+    ):
+        raise ValueError(f"must name roles: a name, a list of names, True or False; it is {said!r}.")
+    return frozenset(names)

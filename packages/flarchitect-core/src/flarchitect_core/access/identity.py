@@ -1,0 +1,42 @@
+"""The current user.
+
+Core only keeps who it is. A part such as `flarchitect-auth`, or code of the application, finds it out and calls
+`set_current_user`; row policies and every transport ask here.
+"""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from typing import Any
+
+from werkzeug.local import LocalProxy
+
+from flarchitect_core.http.request_scope import current_request
+
+__all__ = ["current_user", "get_current_user", "set_current_user"]
+
+# Of code that runs outside of any request, such as a command.
+_outside: ContextVar[Any] = ContextVar("flarchitect_user", default=None)
+
+
+def set_current_user(user: Any) -> None:
+    """Say who calls; `None` says that nobody is known.
+
+    Within a request it holds until the request ends, for this request alone. Outside of one it holds in the current
+    context, and for no request that begins in it.
+    """
+    scope = current_request()
+    if scope is None:
+        _outside.set(user)
+    else:
+        scope.user = user
+
+
+def get_current_user() -> Any:
+    """Give the user who calls, `None` when nobody is known."""
+    scope = current_request()
+    return _outside.get() if scope is None else scope.user
+
+
+current_user: Any = LocalProxy(get_current_user, unbound_message="Nobody is logged in.")
+"""The user who calls; it is false, and equals `None`, when nobody is known."""

@@ -1,0 +1,473 @@
+"""Row policies: what one caller may not see is not there for it, on every route, and no write gets around them."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import request
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from flarchitect_core.access.identity import set_current_user
+from flarchitect_core.access.rules import ANONYMOUS, Policy, owner
+from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.testing import count_statements, make_app
+from flarchitect_rest.part import RestPart
+
+USERS = {
+    "ada": SimpleNamespace(id=1, roles=["seller"]),
+    "bob": SimpleNamespace(id=2, roles=["seller"]),
+    "eve": SimpleNamespace(id=3, roles=[]),
+    "root": SimpleNamespace(id=9, roles=["admin"]),
+}
+
+
+def calls(name: str | None) -> dict[str, str]:
+    """Headers of a request by a user."""
+    return {} if name is None else {"X-User": name}
+
+
+def shop(policy_of_notes: Any = None) -> Any:
+    """Customers of sellers, their orders, tags that orders share, and notes with a policy to choose."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    tagged = sa.Table(
+        "tagged",
+        Base.metadata,
+        sa.Column("order_id", sa.ForeignKey("orders.id"), primary_key=True),
+        sa.Column("tag_id", sa.ForeignKey("tags.id"), primary_key=True),
+    )
+
+    class Customer(Base):
+        __tablename__ = "customers"
+
+        class Meta:
+            access_policy = Policy({"admin": True, "seller": owner("seller_id")})
+            allow_nested_writes = True
+            allow_cascade_delete = True
+            allow_bulk = True
+            allow_export = True
+            allow_groupby = True
+            allow_aggregation = True
+            search = ["name"]
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(40))
+        seller_id: Mapped[int]
+        orders: Mapped[list[Order]] = relationship(back_populates="customer")
+
+    class Order(Base):
+        __tablename__ = "orders"
+
+        class Meta:
+            access_policy = Policy({"admin": True, "seller": lambda Order, user: Order.seller_id == user.id})
+            allow_nested_writes = True
+            allow_bulk = True
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        label: Mapped[str] = mapped_column(sa.String(40))
+        total: Mapped[int] = mapped_column(default=0)
+        seller_id: Mapped[int]
+        customer_id: Mapped[int | None] = mapped_column(sa.ForeignKey("customers.id"))
+        customer: Mapped[Customer | None] = relationship(back_populates="orders")
+        tags: Mapped[list[Tag]] = relationship(secondary=tagged, back_populates="orders")
+
+    class Tag(Base):
+        __tablename__ = "tags"
+
+        class Meta:
+            access_policy = Policy(read=True, write={"admin": True})
+            allow_nested_writes = True
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        word: Mapped[str] = mapped_column(sa.String(40))
+        orders: Mapped[list[Order]] = relationship(secondary=tagged, back_populates="tags")
+
+    class Note(Base):
+        __tablename__ = "notes"
+
+        class Meta:
+            access_policy = policy_of_notes or Policy(create={ANONYMOUS: True, "*": True}, read={"admin": True})
+            allow_groupby = True
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        text: Mapped[str] = mapped_column(sa.String(40))
+        author_id: Mapped[int | None] = mapped_column(default=None)
+
+    # The annotations above name classes of this function.
+    for model in (Customer, Order, Tag, Note):
+        model.__module__ = __name__
+    namespace = SimpleNamespace(Base=Base, Customer=Customer, Order=Order, Tag=Tag, Note=Note, tagged=tagged)
+    return namespace
+
+
+@pytest.fixture
+def served(serve):
+    """The shop with two customers and two orders of each seller."""
+
+    def start(**arguments: Any) -> Any:
+        models = shop(arguments.pop("notes", None))
+        api = serve(models.Base, **arguments)
+        api.app.before_request(lambda: set_current_user(USERS.get(request.headers.get("X-User", ""))))
+        customers = [{"id": n, "name": f"c{n}", "seller_id": 1 + n % 2} for n in range(1, 5)]
+        orders = [
+            {"id": n, "label": f"o{n}", "total": 10 * n, "seller_id": 1 + n % 2, "customer_id": n} for n in range(1, 5)
+        ]
+        api.execute(sa.insert(models.Customer), customers)
+        api.execute(sa.insert(models.Order), orders)
+        api.execute(sa.insert(models.Tag), [{"id": 1, "word": "new"}, {"id": 2, "word": "old"}])
+        api.execute(sa.insert(models.tagged), [{"order_id": n, "tag_id": 1} for n in range(1, 5)])
+        api.execute(sa.insert(models.Note), [{"id": 1, "text": "secret", "author_id": 1}])
+        api.advance_sequences("customers", "orders", "tags", "notes")
+        return api
+
+    return start
+
+
+# ada (1) has the even ids, bob (2) the odd ones.
+OWN = {"ada": [2, 4], "bob": [1, 3], "eve": [], None: [], "root": [1, 2, 3, 4]}
+
+
+@pytest.mark.contract("S-18")
+@pytest.mark.parametrize("user", OWN)
+@pytest.mark.parametrize("path", ["/api/customers", "/api/orders"])
+def test_lists_counts_and_items_have_the_rows_of_the_caller_only(served, user, path):
+    api, own = served(), OWN[user]
+    body = api.get(path, headers=calls(user)).get_json()
+    assert [row["id"] for row in body["value"]] == own
+    assert body["total_count"] == len(own)
+    statuses = [api.get(f"{path}/{n}", headers=calls(user)).status_code for n in range(1, 5)]
+    assert statuses == [200 if n in own else 404 for n in range(1, 5)]
+
+
+@pytest.mark.contract("S-18")
+def test_a_row_of_somebody_else_and_a_row_that_is_not_there_read_the_same(served):
+    api = served()
+    for method, path in itertools.product(("get", "patch", "put", "delete"), ("/api/customers", "/api/orders")):
+        arguments = {"json": {"name": "x", "label": "x", "seller_id": 1}} if method in ("patch", "put") else {}
+        if method in ("patch", "put"):
+            arguments["json"].pop("label" if path.endswith("customers") else "name")
+        answers = []
+        for key in (1, 999):
+            answer = getattr(api, method)(f"{path}/{key}", headers=calls("ada"), **arguments)
+            body = answer.get_json()
+            answers.append((answer.status_code, {**body["errors"], "request_id": None}))
+        assert answers[0] == answers[1], method
+        assert answers[0][0] == 404
+
+
+@pytest.mark.contract("S-18")
+@pytest.mark.parametrize(
+    "query",
+    [
+        "?dump=json",
+        "?dump=json&join=orders",
+        "?join=orders&fields=id,orders.label",
+        "?orders.label__eq=o1",
+        "?orders.total__gt=0",
+        "?order_by=-name",
+        "?search=c1",
+        "?groupby=name&id__count=1",
+        "?count=capped",
+        "?count=estimated",
+        "?cursor=",
+        "?or[id__eq=1,name__eq=c1]",
+        "?not[id__eq=2]",
+        "?id__in=1,2,3,4",
+    ],
+)
+def test_no_parameter_reaches_rows_of_somebody_else(served, query):
+    api = served()
+    answer = api.get(f"/api/customers{query}", headers=calls("ada"))
+    assert answer.status_code == 200, answer.get_json()
+    text = json.dumps(answer.get_json()["value"])
+    assert not any(word in text for word in ('"c1"', '"c3"', '"o1"', '"o3"', "/1", "/3"))
+    assert answer.get_json()["total_count"] in (None, 0, 1, 2)
+
+
+@pytest.mark.contract("S-18")
+def test_relation_routes_judge_parent_and_child(served):
+    api = served()
+    assert api.get("/api/customers/1/orders", headers=calls("ada")).status_code == 404
+    assert [row["id"] for row in api.value("/api/customers/2/orders", headers=calls("ada"))] == [2]
+    # A shared tag leads to one's own orders only.
+    assert [row["id"] for row in api.value("/api/tags/1/orders", headers=calls("ada"))] == [2, 4]
+    inlined = api.value("/api/tags/1?dump=json", headers=calls("bob"))["orders"]
+    assert [row["id"] for row in inlined] == [1, 3]
+
+
+@pytest.mark.contract("S-18")
+def test_links_do_not_lead_to_rows_of_somebody_else(served):
+    api = served()
+    api.execute(sa.text("UPDATE orders SET customer_id = 1 WHERE id = 2"))
+    assert api.value("/api/orders/2", headers=calls("ada"))["customer"] is None
+    assert api.value("/api/orders/2?dump=json", headers=calls("ada"))["customer"] is None
+    assert api.get("/api/orders/2/customers", headers=calls("ada")).status_code == 404
+
+
+@pytest.mark.contract("S-18")
+@pytest.mark.parametrize("accepts", ["text/csv", "application/x-ndjson"])
+def test_exports_have_the_rows_of_the_caller_only(served, accepts):
+    text = served().get("/api/customers", headers={**calls("ada"), "Accept": accepts}).get_data(as_text=True)
+    assert "c2" in text
+    assert "c1" not in text
+
+
+@pytest.mark.contract("S-19")
+def test_a_row_cannot_be_given_away(served):
+    api = served()
+    answer = api.patch("/api/customers/2", json={"seller_id": 2}, headers=calls("ada"))
+    assert answer.status_code == 403
+    assert answer.get_json()["errors"]["reason"] == "policy_denied"
+    answer = api.put("/api/customers/2", json={"name": "x", "seller_id": 2}, headers=calls("ada"))
+    assert answer.status_code == 403
+    assert api.scalar("SELECT name || seller_id FROM customers WHERE id = 2") in ("c21", 1)
+
+
+@pytest.mark.contract("S-19")
+def test_a_row_cannot_be_made_for_somebody_else(served):
+    api = served()
+    assert api.post("/api/customers", json={"name": "n", "seller_id": 2}, headers=calls("ada")).status_code == 403
+    assert api.post("/api/customers", json={"name": "n", "seller_id": 1}, headers=calls("ada")).status_code == 201
+    assert api.post("/api/customers", json={"name": "n", "seller_id": 3}, headers=calls("eve")).status_code == 403
+    assert api.scalar("SELECT count(*) FROM customers") == 5
+
+
+@pytest.mark.contract("S-18")
+def test_a_reference_to_a_row_of_somebody_else_is_one_to_no_row(served):
+    api = served()
+    bodies = []
+    for customer in (1, 999):
+        body = {"label": "n", "seller_id": 1, "customer_id": customer}
+        answer = api.post("/api/orders", json=body, headers=calls("ada"))
+        bodies.append((answer.status_code, {**answer.get_json()["errors"], "request_id": None}))
+        answer = api.patch("/api/orders/2", json={"customer_id": customer}, headers=calls("ada"))
+        bodies.append((answer.status_code, {**answer.get_json()["errors"], "request_id": None}))
+    assert bodies[0] == bodies[1] == bodies[2] == bodies[3]
+    assert bodies[0][0] == 409
+    # A reference that the caller does not touch stays, whomever it leads to.
+    api.execute(sa.text("UPDATE orders SET customer_id = 1 WHERE id = 2"))
+    assert api.patch("/api/orders/2", json={"label": "kept"}, headers=calls("ada")).status_code == 200
+
+
+@pytest.mark.contract("S-18")
+def test_nested_writes_reach_no_row_of_somebody_else(served):
+    api = served()
+    for orders in ([{"id": 1}], [{"id": 1, "label": "mine"}], [{"id": 2, "seller_id": 2}]):
+        answer = api.patch("/api/customers/2", json={"orders": orders}, headers=calls("ada"))
+        assert answer.status_code in (400, 403), orders
+    answer = api.patch("/api/customers/2", json={"orders": [{"label": "n", "seller_id": 2}]}, headers=calls("ada"))
+    assert answer.status_code == 403
+    answer = api.patch("/api/orders/2", json={"tags": [{"id": 1, "word": "changed"}]}, headers=calls("ada"))
+    assert answer.status_code == 403
+    assert api.scalar("SELECT count(*) FROM orders WHERE seller_id = 2") == 2
+    assert api.scalar("SELECT word FROM tags WHERE id = 1") == "new"
+    body = {"orders": [{"id": 2}, {"label": "n", "seller_id": 1}]}
+    assert api.patch("/api/customers/2", json=body, headers=calls("ada")).status_code == 200
+
+
+@pytest.mark.contract("S-18")
+def test_lists_that_write_reach_no_row_of_somebody_else(served):
+    api = served()
+    answer = api.patch("/api/customers?id__gt=0&max_affected=9", json={"name": "all"}, headers=calls("ada"))
+    assert answer.status_code == 200, answer.get_json()
+    assert api.scalar("SELECT count(*) FROM customers WHERE name = 'all'") == 2
+    answer = api.patch("/api/customers?id__gt=0&max_affected=9", json={"seller_id": 2}, headers=calls("ada"))
+    assert answer.status_code == 403
+    rows = [{"name": "a", "seller_id": 1}, {"name": "b", "seller_id": 2}]
+    answer = api.post("/api/customers", json=rows, headers=calls("ada"))
+    assert answer.status_code in (400, 403)
+    assert api.scalar("SELECT count(*) FROM customers") == 4
+    answer = api.post("/api/customers?atomic=false", json=rows, headers=calls("ada"))
+    assert [item["status"] for item in answer.get_json()["value"]] == [201, 403]
+    answer = api.delete("/api/orders?id__gt=0&max_affected=9", headers=calls("ada"))
+    assert answer.status_code == 200
+    assert api.scalar("SELECT count(*) FROM orders") == 2
+
+
+@pytest.mark.contract("S-18")
+def test_a_cascade_stops_at_rows_of_somebody_else(served):
+    api = served()
+    api.execute(sa.text("UPDATE orders SET customer_id = 2 WHERE id = 1"))
+    answer = api.delete("/api/customers/2?cascade_delete=1", headers=calls("ada"))
+    assert answer.status_code == 409
+    assert api.scalar("SELECT count(*) FROM customers") == 4
+
+
+@pytest.mark.contract("auth-11")
+def test_what_may_be_read_and_not_written_is_forbidden(served):
+    api = served()
+    assert api.value("/api/tags/1", headers=calls("ada"))["word"] == "new"
+    for answer in (
+        api.post("/api/tags", json={"word": "x"}, headers=calls("ada")),
+        api.patch("/api/tags/1", json={"word": "x"}, headers=calls("ada")),
+        api.delete("/api/tags/2", headers=calls("ada")),
+    ):
+        assert answer.status_code == 403
+        assert answer.get_json()["errors"]["error"] == "forbidden"
+    assert api.patch("/api/tags/1", json={"word": "x"}, headers=calls("root")).status_code == 200
+
+
+@pytest.mark.contract("auth-11")
+@pytest.mark.parametrize("user", [None, "eve"])
+def test_who_may_write_and_not_read_is_told_that_it_is_done(served, user):
+    api = served()
+    answer = api.post("/api/notes", json={"text": "hello"}, headers=calls(user))
+    assert (answer.status_code, answer.get_json()["value"]) == (201, None)
+    assert api.scalar("SELECT count(*) FROM notes") == 2
+    assert api.get("/api/notes", headers=calls(user)).get_json()["total_count"] == 0
+
+
+class Hooks:
+    """A policy of hooks that refuses what its class attributes name."""
+
+    scope = True
+
+    def scope_query(self, query, user, model, **_):
+        return query.where(model.author_id == (user.id if user else None)) if self.scope else query
+
+    def can_read(self, obj, **_):
+        return obj.text != "unread"
+
+    def can_create(self, data, obj, user, **_):
+        assert obj.text == data["text"]
+        return data["text"] != "bad" and obj.author_id == user.id
+
+    def can_update(self, obj, data, **_):
+        return obj.text != "frozen"
+
+    def can_delete(self, obj, **_):
+        return obj.text != "kept"
+
+
+@pytest.mark.contract("auth-11")
+@pytest.mark.parametrize("given", [Hooks, Hooks(), lambda: Hooks()], ids=["class", "instance", "factory"])
+def test_hooks_scope_and_refuse(served, given):
+    api = served(notes=given)
+    mine = calls("ada")
+    assert api.post("/api/notes", json={"text": "ok", "author_id": 1}, headers=mine).status_code == 201
+    assert api.post("/api/notes", json={"text": "bad", "author_id": 1}, headers=mine).status_code == 403
+    assert api.post("/api/notes", json={"text": "ok", "author_id": 2}, headers=mine).status_code == 403
+    assert api.patch("/api/notes/1", json={"text": "frozen"}, headers=mine).status_code == 403
+    assert api.patch("/api/notes/1", json={"author_id": 2}, headers=mine).status_code == 403
+    assert api.patch("/api/notes/1", json={"text": "kept"}, headers=mine).status_code == 200
+    assert api.delete("/api/notes/1", headers=mine).status_code == 403
+    assert api.get("/api/notes/1", headers=calls("bob")).status_code == 404
+    assert api.delete("/api/notes/1", headers=calls("bob")).status_code == 404
+    api.execute(sa.text("UPDATE notes SET text = 'unread' WHERE id = 1"))
+    assert api.get("/api/notes/1", headers=mine).status_code == 403
+    assert api.get("/api/notes", headers=mine).status_code == 403
+
+
+@pytest.mark.contract("auth-11")
+def test_a_mapping_of_hooks_may_be_keyed_by_action(served):
+    def refuse(**_: Any) -> bool:
+        return False
+
+    api = served(notes={"scope_query": lambda query, **_: query, "PATCH": refuse, "GET_MANY": {"can_read": refuse}})
+    assert api.get("/api/notes/1").status_code == 200
+    assert api.get("/api/notes").status_code == 403
+    assert api.patch("/api/notes/1", json={"text": "x"}).status_code == 403
+
+
+@pytest.mark.contract("auth-11")
+@pytest.mark.parametrize("allows", [False, True])
+def test_none_refuses_unless_it_was_chosen_to_allow(served, caplog, allows):
+    api = served(notes={"can_update": lambda **_: None}, API_POLICY_NONE_ALLOWS=allows)
+    for _ in range(2):
+        assert api.patch("/api/notes/1", json={"text": "x"}).status_code == (200 if allows else 403)
+    assert len([record for record in caplog.records if "can_update of Note gave None" in record.message]) == (
+        not allows
+    )
+
+
+@pytest.mark.contract("S-23")
+@pytest.mark.parametrize("hook", ["scope_query", "can_read", "can_update"])
+def test_a_policy_that_fails_opens_nothing(served, hook):
+    def fail(**_: Any) -> bool:
+        raise ZeroDivisionError("secret")
+
+    api = served(notes={hook: fail})
+    api.app.config["PROPAGATE_EXCEPTIONS"] = False
+    answer = api.patch("/api/notes/1", json={"text": "x"}) if hook == "can_update" else api.get("/api/notes/1")
+    assert answer.status_code == 500
+    assert "secret" not in answer.get_data(as_text=True)
+
+
+@pytest.mark.contract("S-18")
+def test_rows_that_are_judged_one_by_one_are_no_way_to_filter(served):
+    api = served(notes={"can_read": lambda obj, **_: obj.text != "secret"})
+    answer = api.get("/api/notes?groupby=text")
+    assert (answer.status_code, answer.get_json()["errors"]["reason"]) == (400, "policy_judges_rows")
+    assert api.get("/api/notes").status_code == 403
+
+
+@pytest.mark.contract("S-18, S-25")
+def test_cached_answers_belong_to_one_user_and_its_rights(served, monkeypatch):
+    api = served(API_CACHE_TYPE="SimpleCache")
+    for _ in range(2):
+        assert [row["id"] for row in api.value("/api/customers", headers=calls("ada"))] == [2, 4]
+        assert [row["id"] for row in api.value("/api/customers", headers=calls("bob"))] == [1, 3]
+    monkeypatch.setattr(USERS["ada"], "roles", [])
+    assert api.value("/api/customers", headers=calls("ada")) == []
+
+
+@pytest.mark.contract("F36")
+def test_a_cursor_is_for_the_user_who_got_it(served):
+    api = served(SECRET_KEY="k")
+    body = api.get("/api/customers?cursor=&limit=1", headers=calls("ada")).get_json()
+    following = body["next_url"].removeprefix("http://localhost")
+    assert [row["id"] for row in api.value(following, headers=calls("ada"))] == [4]
+    answer = api.get(following, headers=calls("root"))
+    assert (answer.status_code, answer.get_json()["errors"]["reason"]) == (400, "invalid_cursor")
+
+
+@pytest.mark.contract("S-18")
+def test_a_policy_costs_no_statement_for_each_row(served):
+    api = served()
+    counts = []
+    for limit in (1, 2):
+        with count_statements(api.engine) as counted:
+            api.value(f"/api/customers?dump=json&limit={limit}", headers=calls("ada"))
+        counts.append(len(counted))
+    assert counts[0] == counts[1]
+
+
+@pytest.mark.contract("auth-11")
+@pytest.mark.parametrize(
+    "policy, said",
+    [
+        ("owner", "none of scope_query"),
+        ({"can_fly": print}, "'can_fly' is no hook"),
+        ({"can_read": 5}, "'can_read' is no hook"),
+        ({"PATCH": object()}, "none of scope_query"),
+        (object, "none of scope_query"),
+    ],
+)
+def test_what_is_no_policy_stops_the_start(policy, said, tmp_path):
+    models = shop(policy)
+    with pytest.raises(ConfigurationError, match=said):
+        make_app(models.Base, f"sqlite:///{tmp_path / 'x.db'}", parts=[RestPart()])
+
+
+@pytest.mark.parametrize("rule", ["owner", 5, {"admin": "yes"}, {1: True}])
+def test_what_is_no_rule_is_refused_where_it_is_written(rule):
+    with pytest.raises(TypeError, match="rule of"):
+        Policy(rule)
+
+
+def test_a_rule_that_gives_no_condition_opens_nothing(served):
+    api = served(notes=Policy(lambda Note, user: "everything"))
+    api.app.config["PROPAGATE_EXCEPTIONS"] = False
+    assert api.get("/api/notes", headers=calls("ada")).status_code == 500
+
+
+def test_an_owner_without_key_owns_nothing():
+    condition = Policy(owner("id")).clause("read", shop().Note, SimpleNamespace(id=None, roles=[]))
+    assert isinstance(condition, sa.False_)

@@ -1,0 +1,204 @@
+"""Tenants: two of them on one database never meet, and what one holds changes no answer to the other."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from flask import request
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+
+from flarchitect_core.access.identity import set_current_user
+from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.testing import make_app
+from flarchitect_rest.part import RestPart
+
+USERS = {
+    "a": SimpleNamespace(id=1, tenant_id=1, roles=[]),
+    "b": SimpleNamespace(id=2, tenant_id=2, roles=[]),
+    "none": SimpleNamespace(id=3, tenant_id=None, roles=[]),
+}
+
+
+def models() -> Any:
+    class Base(DeclarativeBase):
+        pass
+
+    class Project(Base):
+        __tablename__ = "projects"
+
+        class Meta:
+            allow_nested_writes = True
+            allow_groupby = True
+            allow_aggregation = True
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20))
+        size: Mapped[int] = mapped_column(default=0)
+        tenant_id: Mapped[int]
+        tasks: Mapped[list["Task"]] = relationship(back_populates="project")
+
+    class Task(Base):
+        __tablename__ = "tasks"
+
+        class Meta:
+            allow_nested_writes = True
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20))
+        tenant_id: Mapped[int]
+        project_id: Mapped[int | None] = mapped_column(sa.ForeignKey("projects.id"))
+        project: Mapped[Project | None] = relationship(back_populates="tasks")
+
+    class Country(Base):
+        __tablename__ = "countries"
+
+        class Meta:
+            tenant_field = False
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20))
+
+    return SimpleNamespace(Base=Base, Project=Project, Task=Task, Country=Country)
+
+
+def as_user(name: str) -> dict[str, str]:
+    return {"X-User": name}
+
+
+def with_users(app: Any) -> Any:
+    app.before_request(lambda: set_current_user(USERS.get(request.headers.get("X-User", ""))))
+    return app
+
+
+@pytest.fixture
+def api(serve):
+    kinds = models()
+    api = serve(kinds.Base, API_TENANT_FIELD="tenant_id")
+    with_users(api.app)
+    projects = [{"id": n, "name": f"p{n}", "size": n, "tenant_id": 1 + n % 2} for n in range(1, 5)]
+    api.execute(sa.insert(kinds.Project), projects)
+    api.execute(
+        sa.insert(kinds.Task), [{"id": n, "name": f"t{n}", "tenant_id": 1 + n % 2, "project_id": n} for n in (1, 2)]
+    )
+    api.execute(sa.insert(kinds.Country), [{"id": 1, "name": "Norway"}])
+    api.advance_sequences("projects", "tasks")
+    return api
+
+
+@pytest.mark.contract("S-21")
+def test_rows_of_another_tenant_are_not_there(api):
+    assert api.get("/api/projects", headers=as_user("a")).get_json()["total_count"] == 2
+    assert [row["id"] for row in api.value("/api/projects", headers=as_user("b"))] == [1, 3]
+    assert api.get("/api/projects/1", headers=as_user("a")).status_code == 404
+    assert api.get("/api/projects/1/tasks", headers=as_user("a")).status_code == 404
+    assert api.patch("/api/tasks/1", json={"name": "x"}, headers=as_user("a")).status_code == 404
+
+
+@pytest.mark.contract("S-21")
+@pytest.mark.parametrize("user", ["none", "nobody"])
+def test_without_a_tenant_there_is_nothing(api, user):
+    assert api.get("/api/projects", headers=as_user(user)).get_json()["total_count"] == 0
+    answer = api.post("/api/projects", json={"name": "n"}, headers=as_user(user))
+    assert (answer.status_code, answer.get_json()["errors"]["reason"]) == (403, "tenant_mismatch")
+
+
+@pytest.mark.contract("S-21")
+def test_a_new_row_gets_the_tenant_of_its_author(api):
+    body = {"name": "n", "tasks": [{"name": "first"}]}
+    answer = api.post("/api/projects", json=body, headers=as_user("a"))
+    assert (answer.status_code, answer.get_json()["value"]["tenant_id"]) == (201, 1)
+    assert api.scalar("SELECT tenant_id FROM tasks WHERE name = 'first'") == 1
+
+
+@pytest.mark.contract("S-21")
+def test_another_tenant_is_refused(api):
+    for answer in (
+        api.post("/api/projects", json={"name": "n", "tenant_id": 2}, headers=as_user("a")),
+        api.patch("/api/projects/2", json={"tenant_id": 2}, headers=as_user("a")),
+        api.put("/api/projects/2", json={"name": "n", "tenant_id": 2}, headers=as_user("a")),
+        api.post("/api/projects", json={"name": "n", "tasks": [{"name": "x", "tenant_id": 2}]}, headers=as_user("a")),
+    ):
+        assert answer.status_code == 403
+    assert api.put("/api/projects/2", json={"name": "n"}, headers=as_user("a")).get_json()["value"]["tenant_id"] == 1
+    assert api.scalar("SELECT count(*) FROM projects WHERE tenant_id = 2") == 2
+
+
+@pytest.mark.contract("S-21")
+def test_a_model_without_the_column_is_shared(api):
+    for user in ("a", "b", "none"):
+        assert api.value("/api/countries/1", headers=as_user(user))["name"] == "Norway"
+
+
+@pytest.mark.contract("S-21")
+def test_shared_models_that_nobody_called_shared_are_told(tmp_path, caplog):
+    kinds = models()
+    kinds.Country.Meta.tenant_field = None
+    make_app(kinds.Base, f"sqlite:///{tmp_path / 'x.db'}", parts=[RestPart()], API_TENANT_FIELD="tenant_id")
+    assert any("All tenants share the rows of Country" in record.message for record in caplog.records)
+
+
+@pytest.mark.contract("S-21")
+def test_a_field_that_no_model_has_stops_the_start(tmp_path):
+    with pytest.raises(ConfigurationError, match="would hide nothing"):
+        make_app(models().Base, f"sqlite:///{tmp_path / 'x.db'}", parts=[RestPart()], API_TENANT_FIELD="tenant")
+
+
+rows = st.lists(st.tuples(st.sampled_from(["p", "q", "r"]), st.integers(0, 5)), max_size=6)
+QUERIES = [
+    "/api/projects",
+    "/api/projects?limit=1",
+    "/api/projects?order_by=-name,size",
+    "/api/projects?size__gt=2",
+    "/api/projects?tasks.name__eq=p",
+    "/api/projects?dump=json",
+    "/api/projects?groupby=name&size__sum=1",
+    "/api/projects?size__max=1&size__count=1",
+    "/api/projects?count=capped&limit=2",
+    "/api/projects?cursor=&limit=2",
+    "/api/projects?or[name__eq=p,size__eq=3]",
+    "/api/tasks?project.size__ge=1&dump=json",
+    "/api/projects/2",
+    "/api/projects/2/tasks",
+]
+
+
+@pytest.mark.contract("S-18")
+@given(own=rows, first=rows, second=rows)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_another_tenant_holds_changes_no_answer(tmp_path_factory, own, first, second):
+    """Two worlds that differ only in what belongs to somebody else look the same."""
+    worlds = []
+    for foreign in (first, second):
+        kinds = models()
+        path = tmp_path_factory.mktemp("world") / "x.db"
+        app = with_users(
+            make_app(kinds.Base, f"sqlite:///{path}", parts=[RestPart()], API_TENANT_FIELD="tenant_id", SECRET_KEY="k")
+        )
+        engine = sa.create_engine(f"sqlite:///{path}")
+        kinds.Base.metadata.create_all(engine)
+        with engine.begin() as connection:
+            for position, (name, size) in enumerate(own):
+                key = 2 * position + 2
+                connection.execute(sa.insert(kinds.Project), {"id": key, "name": name, "size": size, "tenant_id": 1})
+                task = {"id": key, "name": name, "tenant_id": 1, "project_id": key}
+                connection.execute(sa.insert(kinds.Task), task)
+            for position, (name, size) in enumerate(foreign):
+                key = 2 * position + 1
+                connection.execute(sa.insert(kinds.Project), {"id": key, "name": name, "size": size, "tenant_id": 2})
+                # Some foreign tasks point at rows of this tenant, which their owner could never have written.
+                task = {"id": key, "name": name, "tenant_id": 2, "project_id": key + size % 2}
+                connection.execute(sa.insert(kinds.Task), task)
+        client = app.test_client()
+        worlds.append([told(client.get(query, headers=as_user("a"))) for query in QUERIES])
+        engine.dispose()
+    assert worlds[0] == worlds[1]
+
+
+def told(answer: Any) -> Any:
+    body = answer.get_json()
+    members = ("value", "total_count", "next_url", "previous_url", "status_code")
+    errors = {name: value for name, value in body.get("errors", {}).items() if name != "request_id"}
+    return answer.status_code, {name: body[name] for name in members}, errors, answer.headers.get("Link")
