@@ -26,6 +26,8 @@ VERSION = (ROOT / "VERSION").read_text(encoding="utf-8").strip()
 PACKAGES = sorted(project.parent.name for project in ROOT.glob("packages/*/pyproject.toml"))
 # Any fixed moment (2026-01-01): two builds of one source must not differ by the clock.
 SOURCE_DATE_EPOCH = "1767225600"
+# Programs that use a distribution which is a whole product by itself.
+DRIVEN = {"flarchitect-auth": "plain_auth.py"}
 IMPORT_CHECK = """
 import importlib, importlib.metadata, sys
 name, module, version = sys.argv[1:]
@@ -138,12 +140,14 @@ def shared_files(wheels: Sequence[Wheel]) -> Iterator[str]:
 
 
 def install_alone(wheel: Wheel, wheels: Sequence[Wheel], folder: Path) -> None:
-    """Install a wheel and the siblings it names into an empty environment, and import it there."""
+    """Install a wheel and the siblings it names into an empty environment, import it there, and drive it."""
     run(sys.executable, "-m", "virtualenv", "--quiet", folder)
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
     needed = [other.path for other in wheels if other.name in wheel.siblings()]
     run(programs / "python", "-m", "pip", "install", "--quiet", *needed)
     run(programs / "python", "-c", IMPORT_CHECK, wheel.name, wheel.module, VERSION, folder=folder)
+    if wheel.name in DRIVEN:
+        run(programs / "python", ROOT / "tools" / DRIVEN[wheel.name], folder, folder=folder)
 
 
 def main() -> int:

@@ -52,6 +52,7 @@ from flask import Flask
 import flarchitect
 import flarchitect.exceptions
 from flarchitect.logging import TextFormatter
+from flarchitect_auth.options import AUTH_OPTIONS
 from flarchitect_core.errors import _ERROR_CODES
 from flarchitect_core.options import CORE_OPTIONS
 from flarchitect_core.query.parse import COLLECTION_PARAMETERS, FILTER_OPERATORS
@@ -347,16 +348,21 @@ def first_names(page: str, heading: str) -> list[str]:
     return [name for row in rows_of(page, heading) for name in re.findall(r"`([^`]+)`", row[0])]
 
 
+# What refuses a caller is given the reason by its place.
+REASON_IS_SECOND = {"AuthenticationError", "ForbiddenError", "TokenError"}
+
+
 def reasons_in_sources() -> set[str]:
-    """Find every `reason="..."` in the sources of all packages."""
-    return {
-        keyword.value.value
+    """Find every `reason="..."` in the sources of all packages, and those of refusals."""
+    calls = [
+        node
         for path in CHECKOUT.glob("packages/*/src/**/*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Call)
-        for keyword in node.keywords
-        if keyword.arg == "reason" and isinstance(keyword.value, ast.Constant)
-    }
+    ]
+    given = [keyword.value for call in calls for keyword in call.keywords if keyword.arg == "reason"]
+    given += [call.args[1] for call in calls if len(call.args) > 1 and getattr(call.func, "id", "") in REASON_IS_SECOND]
+    return {value.value for value in given if isinstance(value, ast.Constant)}
 
 
 @pytest.mark.contract("decisions 8")
@@ -420,7 +426,7 @@ def public_names(module: str) -> list[str]:
 def test_every_option_that_a_page_names_exists() -> None:
     known = {
         key
-        for option in (*CORE_OPTIONS, *REST_OPTIONS)
+        for option in (*CORE_OPTIONS, *REST_OPTIONS, *AUTH_OPTIONS)
         for method in (None, "GET", "POST")
         for key in option.config_keys(method)
     }

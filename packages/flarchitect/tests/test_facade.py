@@ -1,4 +1,4 @@
-"""The documented import paths: each is the object of core itself, and importing them does nothing else."""
+"""The documented import paths: each is the object of core or of a part itself, and importing them does nothing else."""
 
 from __future__ import annotations
 
@@ -16,6 +16,17 @@ from flask import Flask
 from sqlalchemy.orm import Session
 
 import flarchitect
+import flarchitect_auth.account_schemas
+import flarchitect_auth.decorators
+import flarchitect_auth.functions
+import flarchitect_auth.passwords
+import flarchitect_auth.providers
+import flarchitect_auth.role_answers
+import flarchitect_auth.roles
+import flarchitect_auth.schemas
+import flarchitect_auth.token_store
+import flarchitect_core.access.identity
+import flarchitect_core.access.rules
 import flarchitect_core.architect
 import flarchitect_core.attribute_initialiser
 import flarchitect_core.constants
@@ -53,9 +64,79 @@ import flarchitect_core.views.results
 import flarchitect_core.views.sse
 from flarchitect.utils.release import bump_version_if_needed
 
+auth = flarchitect_auth
 core = flarchitect_core
 schema_tools = core.schema_tools
 PATHS = {
+    "flarchitect.schemas.models.DeleteSuccessfulSchema": auth.account_schemas.DeleteSuccessfulSchema,
+    "flarchitect.schemas.models.LoginInputSchema": auth.account_schemas.LoginInputSchema,
+    "flarchitect.schemas.models.RefreshInputSchema": auth.account_schemas.RefreshInputSchema,
+    "flarchitect.schemas.models.RefreshOutputSchema": auth.account_schemas.RefreshOutputSchema,
+    "flarchitect.schemas.models.ResetPasswordSchemaIn": auth.account_schemas.ResetPasswordSchemaIn,
+    "flarchitect.schemas.models.ResetPasswordSchemaOut": auth.account_schemas.ResetPasswordSchemaOut,
+    "flarchitect.schemas.models.TokenRefreshSchema": auth.account_schemas.TokenRefreshSchema,
+    "flarchitect.schemas.models.UserSchema": auth.account_schemas.UserSchema,
+    "flarchitect.authentication.public": auth.decorators.public,
+    "flarchitect.authentication.require_roles": auth.decorators.require_roles,
+    "flarchitect.authentication.require_scopes": auth.decorators.require_scopes,
+    "flarchitect.authentication.roles_accepted": auth.decorators.roles_accepted,
+    "flarchitect.authentication.roles_required": auth.decorators.roles_required,
+    "flarchitect.authentication.load_user_from_cookie": auth.functions.load_user_from_cookie,
+    "flarchitect.authentication.PasswordMixin": auth.passwords.PasswordMixin,
+    "flarchitect.authentication.hash_password": auth.passwords.hash_password,
+    "flarchitect.authentication.needs_rehash": auth.passwords.needs_rehash,
+    "flarchitect.authentication.verify_password": auth.passwords.verify_password,
+    "flarchitect.authentication.helpers.load_user_from_cookie": auth.functions.load_user_from_cookie,
+    "flarchitect.authentication.jwt.create_jwt": auth.functions.create_jwt,
+    "flarchitect.authentication.jwt.decode_token": auth.functions.decode_token,
+    "flarchitect.authentication.jwt.generate_access_token": auth.functions.generate_access_token,
+    "flarchitect.authentication.jwt.generate_refresh_token": auth.functions.generate_refresh_token,
+    "flarchitect.authentication.jwt.get_allowed_algorithms": auth.functions.get_allowed_algorithms,
+    "flarchitect.authentication.jwt.get_jwt_algorithm": auth.functions.get_jwt_algorithm,
+    "flarchitect.authentication.jwt.get_pk_and_lookups": auth.functions.get_pk_and_lookups,
+    "flarchitect.authentication.jwt.get_user_from_token": auth.functions.get_user_from_token,
+    "flarchitect.authentication.jwt.refresh_access_token": auth.functions.refresh_access_token,
+    "flarchitect.authentication.roles.require_roles": auth.decorators.require_roles,
+    "flarchitect.authentication.roles.roles_accepted": auth.decorators.roles_accepted,
+    "flarchitect.authentication.roles.roles_required": auth.decorators.roles_required,
+    "flarchitect.authentication.roles._build_user_context": auth.role_answers.build_user_context,
+    "flarchitect.authentication.roles._forbidden_with_context": auth.role_answers.forbidden_with_context,
+    "flarchitect.authentication.roles._infer_resource_from_path": auth.roles.infer_resource,
+    "flarchitect.authentication.token_providers.DEFAULT_AUTH_COOKIE_NAME": auth.providers.DEFAULT_AUTH_COOKIE_NAME,
+    "flarchitect.authentication.token_providers.DEFAULT_TOKEN_PROVIDERS": auth.providers.DEFAULT_TOKEN_PROVIDERS,
+    "flarchitect.authentication.token_providers.extract_token_from_cookie": auth.providers.extract_token_from_cookie,
+    "flarchitect.authentication.token_providers.extract_token_from_request": auth.providers.extract_token_from_request,
+    "flarchitect.authentication.token_providers.resolve_token_providers": auth.providers.resolve_token_providers,
+    "flarchitect.authentication.token_store.Base": auth.token_store.Base,
+    "flarchitect.authentication.token_store.RefreshToken": auth.token_store.RefreshToken,
+    "flarchitect.authentication.token_store.delete_refresh_token": auth.functions.delete_refresh_token,
+    "flarchitect.authentication.token_store.get_refresh_token": auth.functions.get_refresh_token,
+    "flarchitect.authentication.token_store.get_session": auth.functions.get_session,
+    "flarchitect.authentication.token_store.list_user_tokens": auth.functions.list_user_tokens,
+    "flarchitect.authentication.token_store.mark_refresh_token_used": auth.functions.mark_refresh_token_used,
+    "flarchitect.authentication.token_store.purge_expired_refresh_tokens": auth.functions.purge_expired_refresh_tokens,
+    "flarchitect.authentication.token_store.revoke_family": auth.functions.revoke_family,
+    "flarchitect.authentication.token_store.revoke_refresh_token": auth.functions.revoke_refresh_token,
+    "flarchitect.authentication.token_store.revoke_user_tokens": auth.functions.revoke_user_tokens,
+    "flarchitect.authentication.token_store.rotate_refresh_token": auth.functions.rotate_refresh_token,
+    "flarchitect.authentication.token_store.store_refresh_token": auth.functions.store_refresh_token,
+    "flarchitect.authentication.user.current_user": core.access.identity.current_user,
+    "flarchitect.authentication.user.get_current_user": core.access.identity.get_current_user,
+    "flarchitect.authentication.user.set_current_user": core.access.identity.set_current_user,
+    "flarchitect.authorization.ANONYMOUS": core.access.rules.ANONYMOUS,
+    "flarchitect.authorization.ANYBODY": core.access.rules.ANYBODY,
+    "flarchitect.authorization.Policy": core.access.rules.Policy,
+    "flarchitect.authorization.owner": core.access.rules.owner,
+    "flarchitect.authorization.roles._resolve_required_roles": auth.role_answers.resolve_required_roles,
+    "flarchitect.authorization.roles._normalize_roles_spec": auth.roles.normalise_roles_spec,
+    "flarchitect.core.jwt_authentication": auth.decorators.jwt_authentication,
+    "flarchitect.core.architect.jwt_authentication": auth.decorators.jwt_authentication,
+    "flarchitect.schemas.LoginSchema": auth.schemas.LoginSchema,
+    "flarchitect.schemas.RefreshSchema": auth.schemas.RefreshSchema,
+    "flarchitect.schemas.TokenSchema": auth.schemas.TokenSchema,
+    "flarchitect.schemas.auth.LoginSchema": auth.schemas.LoginSchema,
+    "flarchitect.schemas.auth.RefreshSchema": auth.schemas.RefreshSchema,
+    "flarchitect.schemas.auth.TokenSchema": auth.schemas.TokenSchema,
     "flarchitect.Architect": core.architect.Architect,
     "flarchitect.clear_config_cache": core.resolution.clear_config_cache,
     "flarchitect.core.Architect": core.architect.Architect,
@@ -191,9 +272,10 @@ PATHS = {
 
 # What must cost nobody anything who does not use it.
 HEAVY = """
-apispec bs4 cachelib dns email_validator fastmcp flarchitect_auth flarchitect_docs flarchitect_graphql flarchitect_mcp
-flarchitect_rest flarchitect_ws flask_caching flask_cors flask_limiter flask_sock flask_sqlalchemy graphene jwt limits
-mariadb MySQLdb numpy psycopg psycopg2 pymongo pymysql redis requests sqlite3 validators waitress xml
+apispec argon2 bs4 cachelib cryptography dns email_validator fastmcp flarchitect_docs flarchitect_graphql
+flarchitect_mcp flarchitect_rest flarchitect_ws flask_caching flask_cors flask_limiter flask_sock flask_sqlalchemy
+graphene jwt limits mariadb MySQLdb numpy psycopg psycopg2 pymongo pymysql redis requests sqlite3 validators waitress
+xml
 """
 
 
@@ -202,15 +284,11 @@ OWN = {"flarchitect._parts.missing_part", "flarchitect.utils.release.bump_versio
 
 # Modules of parts that do not exist yet; each moves to the paths above together with its part.
 MISSING = {
-    "flarchitect.authentication": "flarchitect-auth",
-    "flarchitect.authorization": "flarchitect-auth",
     "flarchitect.core.discovery": "flarchitect-docs",
     "flarchitect.core.docbundle": "flarchitect-docs",
     "flarchitect.core.websockets": "flarchitect-ws",
     "flarchitect.graphql": "flarchitect-graphql",
     "flarchitect.mcp": "flarchitect-mcp",
-    "flarchitect.schemas.auth": "flarchitect-auth",
-    "flarchitect.schemas.models": "flarchitect-auth",
     "flarchitect.specs.generator": "flarchitect-docs",
 }
 
@@ -220,6 +298,20 @@ SIGNATURES = {
     "flarchitect.Architect.set_route": "info",
     "flarchitect.Architect.schema_constructor": "output_schema input_schema model many group_tag tag summary "
     "error_responses auth roles roles_any_of many_to_many_model multiple parent_model method relation_name",
+    "flarchitect.authentication.jwt.create_jwt": "payload secret_key exp_minutes algorithm",
+    "flarchitect.authentication.jwt.decode_token": "token secret_key algorithm allowed_algorithms",
+    "flarchitect.authentication.jwt.generate_access_token": "usr_model expires_in_minutes",
+    "flarchitect.authentication.jwt.generate_refresh_token": "usr_model expires_in_minutes",
+    "flarchitect.authentication.jwt.get_user_from_token": "token secret_key",
+    "flarchitect.authentication.jwt.refresh_access_token": "refresh_token",
+    "flarchitect.authentication.load_user_from_cookie": "cookie_name silent",
+    "flarchitect.authentication.require_roles": "roles any_of",
+    "flarchitect.authentication.token_providers.extract_token_from_request": "model output_schema input_schema method",
+    "flarchitect.authentication.token_providers.extract_token_from_cookie": "cookie_name req",
+    "flarchitect.authentication.token_store.mark_refresh_token_used": "token replaced_by",
+    "flarchitect.authentication.token_store.revoke_refresh_token": "token",
+    "flarchitect.authentication.token_store.rotate_refresh_token": "old_token new_token",
+    "flarchitect.authentication.token_store.store_refresh_token": "token user_pk user_lookup expires_at",
     "flarchitect.core.routes.find_rule_by_function": "architect function",
     "flarchitect.database.CrudService": "model session",
     "flarchitect.exceptions.CustomHTTPException": "status_code reason headers code_name details",
@@ -320,8 +412,6 @@ def test_a_module_of_a_missing_part_names_what_to_install(module: str) -> None:
 
 @pytest.mark.contract("core 10")
 def test_a_name_of_a_missing_part_names_what_to_install() -> None:
-    with pytest.raises(ImportError, match="pip install flarchitect-auth"):
-        importlib.import_module("flarchitect.authentication.jwt")
     with pytest.raises(ImportError, match="pip install flarchitect-docs"):
         from flarchitect.specs import CustomSpec  # noqa: F401
     assert not hasattr(flarchitect.specs, "unheard_of")

@@ -25,5 +25,6 @@ PEERS: dict[str, Peer] = {
         Peer(BASELINE, "peers.baseline", "hand-written Flask views, SQLAlchemy ORM, marshmallow"),
         Peer("floor", "peers.floor", "bare WSGI, the database driver, orjson; no validation"),
         Peer("flarchitect", "peers.flarchitect", "Architect(app) over the same models, quick-start configuration"),
+        Peer("flarchitect_jwt", "peers.flarchitect_jwt", "the same behind JWT; every request carries an access token"),
     )
 }

@@ -8,11 +8,22 @@ from __future__ import annotations
 
 from importlib.metadata import PackageNotFoundError, version
 
-from flarchitect import core, database, logging, schemas, specs, utils
+from flarchitect import authentication, core, database, logging, schemas, specs, utils
 from flarchitect_core.architect import Architect
 from flarchitect_core.resolution import clear_config_cache
 
-__all__ = ["Architect", "__version__", "clear_config_cache", "core", "database", "logging", "schemas", "specs", "utils"]
+__all__ = [
+    "Architect",
+    "__version__",
+    "authentication",
+    "clear_config_cache",
+    "core",
+    "database",
+    "logging",
+    "schemas",
+    "specs",
+    "utils",
+]
 
 try:
     __version__ = version("flarchitect")

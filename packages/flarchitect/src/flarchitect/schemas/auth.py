@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from flarchitect._parts import missing_part
+from flarchitect_auth.schemas import LoginSchema, RefreshSchema, TokenSchema
 
-raise missing_part("flarchitect.schemas.auth", "flarchitect-auth")
+__all__ = ["LoginSchema", "RefreshSchema", "TokenSchema"]

@@ -2,6 +2,24 @@
 
 from __future__ import annotations
 
-from flarchitect._parts import missing_part
+from flarchitect_auth.account_schemas import (
+    DeleteSuccessfulSchema,
+    LoginInputSchema,
+    RefreshInputSchema,
+    RefreshOutputSchema,
+    ResetPasswordSchemaIn,
+    ResetPasswordSchemaOut,
+    TokenRefreshSchema,
+    UserSchema,
+)
 
-raise missing_part("flarchitect.schemas.models", "flarchitect-auth")
+__all__ = [
+    "DeleteSuccessfulSchema",
+    "LoginInputSchema",
+    "RefreshInputSchema",
+    "RefreshOutputSchema",
+    "ResetPasswordSchemaIn",
+    "ResetPasswordSchemaOut",
+    "TokenRefreshSchema",
+    "UserSchema",
+]

@@ -1,0 +1,72 @@
+"""Tokens in cookies: their names, how they are set, and how they are cleared (auth 12, S-22)."""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from flask import Response, current_app
+
+from flarchitect_auth import options
+from flarchitect_auth.csrf import CSRF_COOKIE
+from flarchitect_core import options as core
+from flarchitect_core.http.cookies import cookie_settings
+from flarchitect_core.settings import Settings
+from flarchitect_core.state import state_of
+
+__all__ = ["clear_cookies", "cookie_name", "set_cookies"]
+
+
+def _attributes() -> dict[str, Any]:
+    """Decide the attributes of our cookies: what the application says, over what is safe.
+
+    What Flask says of its session cookie makes ours no weaker: that one is not `Secure` unless somebody says so.
+    """
+    config, settings = current_app.config, state_of().settings
+    safe = {"httponly": True, "secure": bool(config.get("SESSION_COOKIE_SECURE")) or not current_app.debug}
+    attributes = {"samesite": "Lax", "path": "/", **cookie_settings(), **safe}
+    return {**attributes, **settings.get(core.COOKIE_DEFAULTS)}
+
+
+def cookie_name(settings: Settings | None, name: str) -> str:
+    """Give the name of a cookie as it is sent.
+
+    A cookie that we set ourselves for the whole host is told to be one by its name (`__Host-`), so that no other host
+    of the domain can put another in its place (RFC 6265bis).
+    """
+    settings = settings or state_of().settings
+    if not settings.get(options.AUTH_SET_COOKIES):
+        return name
+    given = _attributes()
+    is_of_host = given["secure"] and given["path"] == "/" and not given.get("domain")
+    return f"__Host-{name}" if is_of_host and not name.startswith("__") else name
+
+
+def set_cookies(
+    response: Response, *, access: tuple[str, dt.datetime], refresh: tuple[str, dt.datetime] | None, csrf: str
+) -> None:
+    """Set the tokens, and what pages of ours must repeat in a header, as cookies.
+
+    Args:
+        access: Access token and when it expires.
+        refresh: The same of the refresh token.
+        csrf: The value to repeat; scripts can read it.
+    """
+    settings = state_of().settings
+    attributes = _attributes()
+    tokens = [(options.AUTH_COOKIE_NAME, access)]
+    tokens += [] if refresh is None else [(options.AUTH_REFRESH_COOKIE_NAME, refresh)]
+    for option, (token, expires) in tokens:
+        response.set_cookie(cookie_name(settings, settings.get(option)), token, **{"expires": expires, **attributes})
+    ends = (refresh or access)[1]
+    readable = {"expires": ends, **attributes, "httponly": False}
+    response.set_cookie(cookie_name(settings, CSRF_COOKIE), csrf, **readable)
+
+
+def clear_cookies(response: Response) -> None:
+    """Let the browser forget the tokens."""
+    settings = state_of().settings
+    attributes = {name: value for name, value in _attributes().items() if name not in ("max_age", "expires")}
+    names = [settings.get(options.AUTH_COOKIE_NAME), settings.get(options.AUTH_REFRESH_COOKIE_NAME), CSRF_COOKIE]
+    for name in names:
+        response.delete_cookie(cookie_name(settings, name), **attributes)

@@ -1,0 +1,68 @@
+"""What the `/auth` routes take and give (auth 5)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import marshmallow as ma
+from marshmallow import fields, validate
+
+__all__ = ["LoginSchema", "LogoutSchema", "PresentedLogin", "RefreshSchema", "RegisterSchema", "TokenSchema"]
+
+
+class LoginSchema(ma.Schema):
+    """A login name and a password, with the lengths that a registration would ask for."""
+
+    username = fields.String(required=True, validate=validate.Length(min=3))
+    password = fields.String(required=True, validate=validate.Length(min=6), load_only=True)
+
+
+class PresentedLogin(ma.Schema):
+    """A login name and a password as they are presented: what is too short is simply wrong (auth 5.1)."""
+
+    class Meta:
+        unknown = ma.EXCLUDE
+
+    username = fields.String(required=True)
+    password = fields.String(required=True, load_only=True)
+
+
+class RefreshSchema(ma.Schema):
+    """A refresh token."""
+
+    class Meta:
+        unknown = ma.EXCLUDE
+
+    refresh_token = fields.String(required=True)
+
+
+class LogoutSchema(ma.Schema):
+    """What to log out: the login that a refresh token comes from, or all of the user."""
+
+    class Meta:
+        unknown = ma.EXCLUDE
+
+    refresh_token = fields.String()
+    all = fields.Boolean(load_default=False)
+
+
+class TokenSchema(ma.Schema):
+    """Tokens that were given out, and whose they are."""
+
+    access_token = fields.String()
+    refresh_token = fields.String()
+    user_pk = fields.String()
+
+
+class RegisterSchema(ma.Schema):
+    """A new account; the names of the fields are those of a login."""
+
+    class Meta:
+        unknown = ma.EXCLUDE
+
+    username = fields.String(required=True, validate=validate.Length(min=1, max=255))
+    password = fields.String(required=True, load_only=True)
+
+    def __init__(self, *, password_min_length: int = 12, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self.fields["password"].validators.append(validate.Length(min=password_min_length, max=4096))

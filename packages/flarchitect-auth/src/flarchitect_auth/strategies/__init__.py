@@ -1,0 +1,1 @@
+"""Ways to recognise the caller of a request, one class each."""
