@@ -86,6 +86,13 @@ def test_preflights_and_static_files_are_open(start, kit, tmp_path):
         assert response.data == b"a {}"
 
 
+def test_health_checks_need_no_token(start):
+    served = start(API_EXPOSE_HEALTH=True, API_READY_PATH="/ready")
+    assert served.get("/healthz").status_code == 200
+    assert served.get("/ready").status_code == 200
+    assert served.get("/plain").status_code == 401
+
+
 @pytest.mark.contract("auth 15")
 def test_endpoints_can_be_exempt_by_name(start):
     served = start(API_AUTH_EXEMPT_ENDPOINTS=["plain"])

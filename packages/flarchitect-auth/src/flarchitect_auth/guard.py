@@ -14,6 +14,7 @@ from flarchitect_auth.roles import RoleRule, rule_of
 from flarchitect_auth.strategies.strategy import Strategy
 from flarchitect_core.access.asked import Asked
 from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.http.health import HEALTH_ENDPOINTS
 from flarchitect_core.settings import HTTP_METHODS
 
 __all__ = ["AccessGuard", "GlobalGuard"]
@@ -110,7 +111,7 @@ class GlobalGuard:
     def __init__(self, authentication: Authentication) -> None:
         self._guard = AccessGuard(authentication, Asked())
         exempt = authentication.settings.get(options.AUTH_EXEMPT_ENDPOINTS)
-        self._exempt = frozenset([exempt] if isinstance(exempt, str) else exempt)
+        self._exempt = frozenset((*([exempt] if isinstance(exempt, str) else exempt), *HEALTH_ENDPOINTS))
 
     @property
     def is_open(self) -> bool:

@@ -17,7 +17,10 @@ from flarchitect_core.http.logs import AppLog
 from flarchitect_core.http.operational_routes import OperationalRoute
 from flarchitect_core.state import ApplicationState
 
-__all__ = ["Readiness", "health_routes"]
+__all__ = ["HEALTH_ENDPOINTS", "Readiness", "health_routes"]
+
+# What orchestrators ask, who have no credentials; the answers tell nothing that is not for everybody.
+HEALTH_ENDPOINTS = ("flarchitect_health", "flarchitect_ready")
 
 
 def health_routes(state: ApplicationState, log: AppLog) -> list[OperationalRoute]:
@@ -27,8 +30,8 @@ def health_routes(state: ApplicationState, log: AppLog) -> list[OperationalRoute
         return []
     readiness = Readiness(state, log)
     return [
-        OperationalRoute(options.HEALTH_PATH, "flarchitect_health", _live),
-        OperationalRoute(options.READY_PATH, "flarchitect_ready", readiness.answer),
+        OperationalRoute(options.HEALTH_PATH, HEALTH_ENDPOINTS[0], _live),
+        OperationalRoute(options.READY_PATH, HEALTH_ENDPOINTS[1], readiness.answer),
     ]
 
 
