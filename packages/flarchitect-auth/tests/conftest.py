@@ -203,11 +203,10 @@ def start(database_uri, monkeypatch):
         engine = _opened(app, sessions, database_uri)
         setup = engine or sa.create_engine(database_uri)
         base.metadata.create_all(setup)
+        setup.dispose()
         prepare(app)
         Architect(app, parts=parts or [AuthPart()])
         result = Served(app, engine or state_of(app).database.engine or setup)
-        if setup is not result.engine:
-            setup.dispose()
         is_first = not served
         served.append((base.metadata, result))
         if base is Base and is_first:

@@ -26,7 +26,7 @@ from flarchitect_auth.token_store import TokenStore
 from flarchitect_auth.tokens import Tokens
 from flarchitect_core import options as core
 from flarchitect_core.access.asked import Asked
-from flarchitect_core.access.identity import set_current_user
+from flarchitect_core.access.identity import get_current_user, set_current_user
 from flarchitect_core.errors import ApiError
 from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.http.request_scope import current_request
@@ -115,10 +115,9 @@ class Authentication:
             AuthenticationError: Nobody was recognised; it carries the challenges of all strategies.
             ApiError: A strategy refuses the request for another reason, such as too many attempts.
         """
-        scope = current_request()
-        known: Credentials | None = None if scope is None else scope.credentials
-        if known is not None and asked.model is None and any(each.name == known.strategy for each in strategies):
-            return known  # a decorator hid from the guard of all views that this one has its own
+        known = _known(strategies, asked)
+        if known is not None:
+            return known
         plugins = self.state.plugins
         context = plugins.before_authenticate(
             {
@@ -177,6 +176,18 @@ def challenges(strategies: Iterable[Strategy], failure: AuthenticationError) -> 
         words.append(challenge)
     # An answer 401 names something (RFC 9110, 15.5.2), also where the application has a way of its own.
     return {"WWW-Authenticate": ", ".join(word for word in words if word) or 'Custom realm="api"'}
+
+
+def _known(strategies: Iterable[Strategy], asked: Asked) -> Credentials | None:
+    """Give how the current user was recognised, where one of these strategies did that for this request.
+
+    It is asked twice where a decorator hides from the guard of all views that a view has its own.
+    """
+    scope = current_request()
+    known: Credentials | None = None if scope is None else scope.credentials
+    if known is None or asked.model is not None or get_current_user() is not known.user:
+        return None
+    return known if any(each.name == known.strategy for each in strategies) else None
 
 
 def _tell_denied(error: Exception) -> None:
