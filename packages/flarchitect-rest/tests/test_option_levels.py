@@ -372,6 +372,10 @@ EFFECTS = [
 ]
 # Where both values, and the levels, of the others are tried.
 ELSEWHERE = {
+    "ACCESS_POLICY": "needs a user; test_policies",
+    "FIELD_POLICY": "needs a user; test_field_policies",
+    "PROTECTED_FIELDS": "needs a user model; packages/flarchitect/tests/test_protected_fields",
+    "TENANT_FIELD": "needs a user; test_tenancy",
     "SESSION_GETTER": "test_sessions: a_model_may_have_a_session_of_its_own, the_first_source_wins",
     "ENDPOINT": "of models alone; test_routes: an_endpoint_of_meta_is_one_more_set_of_routes",
     "RELATION_ROUTE_MAP": "of models alone; test_relations: the_route_map_renames_where_relationship_naming_...",
