@@ -57,6 +57,8 @@ STRESS_ROUNDS = 5
 
 # One process for each core; `-- -n 0` gives one, for a debugger.
 PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal")
+# Those that ask servers wait for them about half of the time.
+PYTEST_OF_SERVERS = ("pytest", "-n", str(2 * (os.cpu_count() or 1)), "--dist", "worksteal")
 
 
 @nox.session
@@ -101,7 +103,7 @@ def services(session: nox.Session, sqlalchemy: str) -> None:
     require_servers(session)
     install_workspace(session)
     session.install(f"SQLAlchemy=={sqlalchemy}.*")
-    session.run(*PYTEST, *session.posargs, env=on_databases(*DATABASES))
+    session.run(*PYTEST_OF_SERVERS, *session.posargs, env=on_databases(*DATABASES))
 
 
 @nox.session
