@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from contextlib import nullcontext
 
 import pytest
 
 from flarchitect_core.http.request_id import current_request_id
+from flarchitect_core.state import state_of
+from flarchitect_core.testing import make_app
+from flarchitect_rest.part import RestPart
 
 
 def fail(error: BaseException | None) -> None:
@@ -70,3 +75,15 @@ def test_a_teardown_function_may_still_read(serve, cinema):
     api.app.teardown_request(lambda error: seen.append(current_request_id()))
     api.get("/api/studios", headers={"X-Request-ID": "mine"})
     assert seen == ["mine"]
+
+
+def test_an_application_that_nobody_uses_any_more_is_freed(tmp_path, cinema):
+    app = make_app(cinema.Base, f"sqlite:///{tmp_path / 'cinema.db'}", parts=[RestPart()])
+    engine = state_of(app).database.engine
+    cinema.Base.metadata.create_all(engine)
+    assert app.test_client().get("/api/films").status_code == 200
+    engine.dispose()
+    known = weakref.ref(app)
+    del app
+    gc.collect()
+    assert known() is None

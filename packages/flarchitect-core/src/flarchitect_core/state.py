@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -55,6 +55,7 @@ class ApplicationState:
         nested: How bodies with nested objects are written, when a model allows them.
         services: Operations of each published model; there once routes are registered.
         listeners: Told about every change after its commit.
+        receivers: Functions that signals of Flask know by a weak reference only.
         cursors: Writes and reads the cursors of pages.
         views: Hand-written views, each as it is bound to the application.
     """
@@ -82,6 +83,7 @@ class ApplicationState:
     nested: NestedWrites | None = None
     services: dict[type, ResourceService] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
+    receivers: list[Callable[..., None]] = field(default_factory=list)
     cursors: Cursors = field(init=False)
     views: dict[ManagedView, Any] = field(default_factory=dict)
 

@@ -153,7 +153,9 @@ def _log_failures(state: ApplicationState, log: AppLog) -> None:
         traceback = _without_text(exception, what) if is_shown else None
         log.logger.error("%s %s failed: %s", method, path, what, exc_info=traceback, extra=context)
 
-    got_request_exception.connect(tell, state.app, weak=False)
+    # The application holds it, and not the signal, which would hold the application for ever.
+    state.receivers.append(tell)
+    got_request_exception.connect(tell, state.app)
 
 
 def _without_unwanted_traceback(record: logging.LogRecord) -> bool:
