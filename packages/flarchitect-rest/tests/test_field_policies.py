@@ -7,11 +7,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import request
+from marshmallow import fields
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 
 from flarchitect_core.access.identity import set_current_user
 from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.model.schemas import AutoSchema
 from flarchitect_core.testing import make_app
 from flarchitect_rest.part import RestPart
 
@@ -130,6 +132,27 @@ def test_what_a_role_may_not_write_stays_as_it_is(api):
     assert api.scalar("SELECT salary FROM people WHERE id = 1") == 4711
     api.patch("/api/people/1", json={"grade": 9, "salary": 1}, headers=calls("hr"))
     assert api.scalar("SELECT grade + salary FROM people WHERE id = 1") == 10
+
+
+@pytest.mark.contract("auth-4")
+def test_a_field_that_an_own_schema_declares_is_hidden_and_locked_all_the_same(serve):
+    kinds = models()
+
+    class PersonSchema(AutoSchema):
+        class Meta:
+            model = kinds.Person
+
+        salary = fields.Integer()
+        grade = fields.Integer()
+
+    api = serve(kinds.Base)
+    api.app.before_request(lambda: set_current_user(USERS.get(request.headers.get("X-User", ""))))
+    api.execute(sa.insert(kinds.Person), [{"id": 1, "name": "ann", "salary": 4711, "grade": 1}])
+    assert api.value("/api/people/1", headers=calls("hr"))["salary"] == 4711
+    assert "salary" not in api.value("/api/people/1", headers=calls("clerk"))
+    assert api.get("/api/people?fields=salary", headers=calls("clerk")).status_code == 400
+    api.patch("/api/people/1", json={"name": "bea", "grade": 9}, headers=calls("clerk"))
+    assert api.scalar("SELECT grade FROM people") == 1
 
 
 @pytest.mark.contract("auth-4")

@@ -273,6 +273,8 @@ class Registry:
             hidden_in=visibility.hidden_in(fact),
             locked_in=visibility.locked_in(fact),
             required=required,
+            is_withheld=visibility.is_limited(fact, "hides"),
+            is_kept=visibility.is_limited(fact, "locks"),
             checks=validation.apply(fact, codec) if isinstance(fact, ColumnFact) else {},
         )
 

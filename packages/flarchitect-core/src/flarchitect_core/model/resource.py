@@ -41,6 +41,8 @@ class Field:
         hidden_in: Methods whose answers leave it out. Hidden for GET means it cannot be filtered or sorted either.
         locked_in: Methods whose bodies do not take it.
         required: Whether POST and PUT need it.
+        is_withheld: Whether callers of this kind may not read it, whatever own schemas declare.
+        is_kept: Whether callers of this kind may not write it, whatever own schemas declare.
         checks: Method to the check that its bodies get for the column's format or name.
         reads: Other resources whose tables its SQL reads; known when all resources are.
     """
@@ -51,6 +53,8 @@ class Field:
     hidden_in: frozenset[str]
     locked_in: frozenset[str]
     required: bool
+    is_withheld: bool = False
+    is_kept: bool = False
     checks: Mapping[str, Validator] = field(default_factory=dict)
     reads: list[Resource] = field(default_factory=list)
 

@@ -129,8 +129,12 @@ class AutoSchema(ma.Schema):
         merged: dict[str, ma.fields.Field[Any]] = {}
         for name, item in resource.fields.items():
             own = item.attribute in declared
+            if own and item.is_withheld:
+                del declared[item.attribute]
+                continue
             field = copy.copy(declared.pop(item.attribute) if own else self._generated(item))
             field.data_key = field.data_key or name
+            field.dump_only = field.dump_only or (own and item.is_kept)
             merged[item.attribute] = field
         if self._dumps is not False and self.direction is not False:
             for name, relation in resource.relations.items():
