@@ -160,6 +160,8 @@ def test_sql_that_no_rule_can_reach_is_told_at_the_start(serve, caplog, config, 
     base.registry.configure()
     serve(base, **config)
     told = [record.getMessage() for record in caplog.records if "selects from a table" in record.getMessage()]
+    if sa.__version__.startswith("2.0."):  # tells of the hybrid as well: 2.0 does not mark what any() selects from
+        told = [message for message in told if "Port.has_ships" not in message]
     assert len(told) == is_told
     assert all("Port.any_ship" in message and "the class Ship" in message for message in told)
 

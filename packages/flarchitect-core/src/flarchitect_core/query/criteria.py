@@ -26,6 +26,8 @@ __all__ = ["condition_of", "hide_deleted", "marks_on", "of_subclass", "reaches",
 
 Clause = sa.ColumnElement[bool]
 
+_IS_SQLALCHEMY_2_0 = sa.__version__.startswith("2.0.")
+
 
 def restricted_to(model: type, clause: Clause) -> ExecutableOption:
     """Make the option that restricts a model to the rows of a condition."""
@@ -69,7 +71,8 @@ def of_subclass(subclass: Resource, parent: Resource, clause: Clause) -> Clause:
     """Give the condition that a row of a parent class is none of the subclass, or one that the clause is true of."""
     mapper, above = subclass.facts.mapper, parent.facts.mapper
     key = [item.fact.attribute for item in parent.key]
-    if not set(mapper.tables) <= set(above.tables):
+    # SQLAlchemy 2.0 does not adapt the columns of a subclass to an alias of its parent.
+    if _IS_SQLALCHEMY_2_0 or not set(mapper.tables) <= set(above.tables):
         clause = _is_among(key, sa.select(subclass.model).where(clause), mapper)
     fact = next((each for each in parent.facts.columns if each.column is above.polymorphic_on), None)
     if fact is None or fact.column is None:
