@@ -406,7 +406,8 @@ class OwnRedis:
     def start(self) -> None:
         """Start it, and wait until it answers."""
         self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL)  # noqa: S603 - a server of our own
-        client = Redis(port=self._port, retry=Retry(ConstantBackoff(0.1), 300), retry_on_error=[RedisConnectionError])
+        errors = [RedisConnectionError, OSError]  # the second is what old clients retry on
+        client = Redis(port=self._port, retry=Retry(ConstantBackoff(0.1), 300), retry_on_error=errors)
         with client:
             client.ping()
 
