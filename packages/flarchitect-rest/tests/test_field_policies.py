@@ -4,17 +4,20 @@ import json
 from types import SimpleNamespace
 from typing import Any
 
+import marshmallow as ma
 import pytest
 import sqlalchemy as sa
 from flask import request
 from marshmallow import fields
 from sqlalchemy.ext.hybrid import hybrid_property
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, column_property, mapped_column, relationship
 
 from flarchitect_core.access.identity import set_current_user
-from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.errors import ConfigurationError, QueryError, ValidationError
 from flarchitect_core.model.schemas import AutoSchema
+from flarchitect_core.operations.crud import CrudService
 from flarchitect_core.testing import make_app
+from flarchitect_core.views.managed import handle_one
 from flarchitect_rest.part import RestPart
 
 USERS = {"hr": SimpleNamespace(id=1, roles=["hr"]), "clerk": SimpleNamespace(id=2, roles=["clerk"])}
@@ -69,8 +72,16 @@ def calls(name: str | None) -> dict[str, str]:
 @pytest.fixture
 def api(serve):
     kinds = models()
-    api = serve(kinds.Base)
+    return filled(serve(kinds.Base), kinds)
+
+
+def with_users(api: Any) -> Any:
     api.app.before_request(lambda: set_current_user(USERS.get(request.headers.get("X-User", ""))))
+    return api
+
+
+def filled(api: Any, kinds: Any) -> Any:
+    with_users(api).kinds = kinds
     api.execute(sa.insert(kinds.Team), [{"id": 1, "name": "one"}])
     api.execute(sa.insert(kinds.Person), [{"id": 1, "name": "ann", "salary": 4711, "motto": "hi", "team_id": 1}])
     api.advance_sequences("people")
@@ -170,3 +181,129 @@ def test_what_is_no_rule_stops_the_start(policy, said, tmp_path):
     kinds = models(**policy)
     with pytest.raises(ConfigurationError, match=said):
         make_app(kinds.Base, f"sqlite:///{tmp_path / 'x.db'}", parts=[RestPart()])
+
+
+@pytest.mark.contract("S-20")
+def test_what_other_models_make_from_a_hidden_column_is_hidden(serve):
+    kinds = models()
+    top = sa.select(sa.func.max(kinds.Person.salary)).where(kinds.Person.team_id == kinds.Team.id)
+    kinds.Team.top = column_property(top.correlate_except(kinds.Person).scalar_subquery())
+    api = filled(serve(kinds.Base), kinds)
+    assert api.value("/api/teams/1", headers=calls("hr"))["top"] == 4711
+    for path in ("/api/teams/1", "/api/teams?fields=top", "/api/teams?top__gt=1", "/api/people?dump=json"):
+        assert "4711" not in api.get(path, headers=calls("clerk")).get_data(as_text=True)
+
+
+@pytest.mark.contract("S-20")
+def test_a_relation_does_not_tell_its_hidden_key(serve):
+    kinds = models(team_id={"read": "hr"})
+    api = filled(serve(kinds.Base), kinds)
+    assert api.value("/api/people/1", headers=calls("hr"))["team"] == "/api/teams/1"
+    for path in ("/api/people/1", "/api/people/1?dump=json", "/api/teams/1", "/api/teams/1?dump=json"):
+        assert not {"team", "people"} & api.value(path, headers=calls("clerk")).keys()
+    for path in ("/api/people?team.id__eq=1", "/api/people?join=team", "/api/people?order_by=team.name"):
+        assert api.get(path, headers=calls("clerk")).status_code == 400
+    for path in ("/api/people/1/teams", "/api/teams/1/people"):
+        assert api.get(path, headers=calls("hr")).status_code == 200
+        assert api.get(path, headers=calls("clerk")).status_code == 404
+
+
+@pytest.mark.contract("S-20")
+@pytest.mark.parametrize("is_renamed", [False, True])
+def test_no_own_schema_shows_or_takes_what_a_rule_hides(serve, is_renamed):
+    kinds = models()
+
+    class PersonSchema(AutoSchema):
+        class Meta:
+            model = kinds.Person
+            exclude = ("salary",) if is_renamed else ()
+
+        if is_renamed:
+            wage = ma.fields.Integer(attribute="salary")
+        else:
+            salary = ma.fields.Integer()
+
+    api = filled(serve(kinds.Base), kinds)
+    assert "4711" in api.get("/api/people/1", headers=calls("hr")).get_data(as_text=True)
+    for path in ("/api/people/1", "/api/people", "/api/people?fields=salary", "/api/teams/1?dump=json"):
+        assert "4711" not in api.get(path, headers=calls("clerk")).get_data(as_text=True)
+    api.patch("/api/people/1", json={"salary": 1}, headers=calls("clerk"))
+    api.patch("/api/people/1", json={"wage": 1}, headers=calls("clerk"))
+    assert api.scalar("SELECT salary FROM people") == 4711
+
+
+@pytest.mark.contract("S-20")
+@pytest.mark.parametrize("searched", [["motto"], ["motto", "name"]])
+def test_no_search_finds_a_hidden_column(serve, searched):
+    kinds = models(motto={"read": "hr"})
+    kinds.Person.Meta.search = searched
+    api = filled(serve(kinds.Base), kinds)
+    assert len(api.value("/api/people?search=hi", headers=calls("hr"))) == 1
+    answers = [api.get(f"/api/people?search={word}", headers=calls("clerk")) for word in ("hi", "nothing")]
+    assert [(answer.status_code, answer.get_json()["value"]) for answer in answers] == (
+        [(400, None)] * 2 if searched == ["motto"] else [(200, [])] * 2
+    )
+
+
+@pytest.mark.contract("S-20")
+def test_code_of_the_application_reads_and_writes_by_the_same_rules(api):
+    with api.app.test_request_context(), Session(api.engine) as session:
+        set_current_user(USERS["clerk"])
+        people = CrudService(api.kinds.Person, session)
+        with pytest.raises(QueryError):
+            people.get_query({"salary__gt": 1})
+        people.update_object(1, {"grade": 9})
+        with pytest.raises(ValidationError):
+            people.update_object(1, {"salary": 1})
+    assert api.scalar("SELECT salary + grade FROM people") == 4712
+
+
+@pytest.mark.contract("S-20")
+def test_a_hand_written_view_dumps_for_each_caller_what_it_may_see(api):
+    class PersonSchema(AutoSchema):
+        class Meta:
+            model = api.kinds.Person
+            register = False
+
+    @api.app.get("/boss")
+    @handle_one(PersonSchema)
+    def boss() -> Any:
+        with Session(api.engine) as session:
+            return session.get(api.kinds.Person, 1)
+
+    for name, is_shown in (("clerk", False), ("hr", True), ("clerk", False)):
+        assert ("salary" in api.value("/boss", headers=calls(name))) == is_shown
+
+
+@pytest.mark.contract("S-20")
+@pytest.mark.parametrize("of_parent", [True, False])
+def test_a_rule_holds_for_a_column_on_the_routes_of_parent_and_subclass(serve, of_parent):
+    class Base(DeclarativeBase):
+        pass
+
+    rule = {"pay": {"read": "hr", "write": "hr"}}
+
+    class Employee(Base):
+        __tablename__ = "employees"
+
+        class Meta:
+            field_policy = rule if of_parent else {}
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str] = mapped_column(sa.String(9))
+        pay: Mapped[int]
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "employee"}
+
+    class Manager(Employee):
+        class Meta:
+            field_policy = {} if of_parent else rule
+
+        __mapper_args__ = {"polymorphic_identity": "manager"}
+
+    api = with_users(serve(Base))
+    api.execute(sa.insert(Employee.__table__), [{"id": 1, "kind": "manager", "pay": 4711}])
+    for path in ("/api/employees/1", "/api/managers/1"):
+        assert api.value(path, headers=calls("hr"))["pay"] == 4711
+        assert "pay" not in api.value(path, headers=calls("clerk"))
+        api.patch(path, json={"pay": 1}, headers=calls("clerk"))
+    assert api.scalar("SELECT pay FROM employees") == 4711

@@ -18,6 +18,7 @@ from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.model.registry import Registry
 from flarchitect_core.operations.service import provide_services
 from flarchitect_core.startup import StartupReport
+from flarchitect_core.state import FACES_MAX
 
 if TYPE_CHECKING:
     from flarchitect_core.access.policies import RowPolicy
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["Faces", "read_access_rules"]
-
-FACES_MAX = 32
 
 
 class Faces:

@@ -939,6 +939,7 @@ ACCESS_POLICY: Option[Any] = Option(
     anything,
     "Which rows a caller may see and write: a `Policy`, or an object or mapping with `scope_query` and `can_*`.",
     meta=True,
+    protects=True,
     meta_aliases=("policy",),
     topic="Row policies",
 )
@@ -955,6 +956,7 @@ TENANT_FIELD: Option[Any] = Option(
     Expectation("the name of an attribute, or False for none", lambda value: value is False or isinstance(value, str)),
     "Attribute with the tenant of a row; models that have it show a caller the rows of its own tenant only.",
     meta=True,
+    protects=True,
     topic="Row policies",
 )
 TENANT_RESOLVER: Option[Any] = Option(
@@ -970,6 +972,7 @@ FIELD_POLICY: Option[Any] = Option(
     mapping,
     "Field to the roles that may read and write it: `{'salary': {'read': ['hr'], 'write': ['hr']}}`.",
     meta=True,
+    protects=True,
     topic="Row policies",
 )
 PROTECTED_FIELDS: Option[Any] = Option(

@@ -10,7 +10,7 @@ import marshmallow as ma
 from flarchitect_core import options
 from flarchitect_core.model.schema_discovery import schema_for, schemas_below
 from flarchitect_core.model.schemas import AutoSchema, schema_of
-from flarchitect_core.state import state_of
+from flarchitect_core.state import current_face, state_of
 
 __all__ = ["DeleteSchema", "create_dynamic_schema", "dump_schema_if_exists", "filter_keys"]
 __all__ += ["get_input_output_from_model_or_make", "get_schema_subclass", "list_schema_fields"]
@@ -52,7 +52,7 @@ def get_input_output_from_model_or_make(model: type, **arguments: Any) -> tuple[
     Raises:
         LookupError: The current application does not publish the model.
     """
-    resource = state_of().registry.get(model)
+    resource = current_face(state_of()).registry.get(model)
     if resource is None:
         raise LookupError(
             f"{model.__name__} is not published. Give it an inner class Meta, and import it early enough."

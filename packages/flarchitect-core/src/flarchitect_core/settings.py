@@ -94,6 +94,7 @@ class Option(Generic[T]):
         owner: Distribution that reads it.
         topic: Heading of the reference under which it stands.
         secret: Whether the value is never shown, as by `flask flarchitect config`.
+        protects: Whether it keeps data from callers, so that a subclass whose own `Meta` is silent has that of its parent.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Option(Generic[T]):
     owner: str = "flarchitect-core"
     topic: str = ""
     secret: bool = False
+    protects: bool = False
 
     @property
     def key(self) -> str:
@@ -225,9 +227,9 @@ class Settings:
         return _Plan(tuple(key for key in option.config_keys(method) if key not in self._refused))
 
     def _plan_of_model(self, option: Option[Any], model: type | None, method: str | None) -> _Plan | None:
-        meta = getattr(model, "Meta", None) if option.meta else None
-        names = () if meta is None else option.meta_names(method)
-        values = (_plain(meta, name) for name in names if (model, name) not in self._refused)
+        metas = _metas_of(model, inherited=option.protects) if option.meta else ()
+        names = [name for name in option.meta_names(method) if (model, name) not in self._refused]
+        values = (_plain(meta, name) for meta in metas for name in names)
         given = next(((value,) for value in values if is_set(value)), None)
         return None if given is None else _Plan((), is_fixed=True, value=given[0], origin="model")
 
@@ -293,6 +295,13 @@ def meta_attributes(model: type) -> list[str]:
     """List the attributes that a model's `Meta` defines, inherited ones included, without dunder names."""
     meta = getattr(model, "Meta", None)
     return [] if meta is None else [name for name in dir(meta) if not name.startswith("__")]
+
+
+def _metas_of(model: type | None, *, inherited: bool) -> Iterable[Any]:
+    """Give what is asked for the options of a model: its `Meta`, and those of its parent classes after it."""
+    if model is None or not inherited:
+        return () if (meta := getattr(model, "Meta", None)) is None else (meta,)
+    return [vars(each)["Meta"] for each in model.__mro__ if "Meta" in vars(each)]
 
 
 def _plain(meta: Any, name: str) -> Any:

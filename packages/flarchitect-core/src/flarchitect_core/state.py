@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from flarchitect_core.startup import StartupReport
     from flarchitect_core.views.managed import ManagedView
 
-__all__ = ["STATE_KEY", "ApplicationState", "state_of"]
+__all__ = ["FACES_MAX", "STATE_KEY", "ApplicationState", "current_face", "state_of"]
 
+FACES_MAX = 32
+"""How many faces of an application are kept, and how many of what is made for each."""
 STATE_KEY = "flarchitect.state"
 
 
@@ -106,3 +108,8 @@ def state_of(app: Any = None) -> ApplicationState:
     if state is None:
         raise RuntimeError(f"flarchitect is not initialised for {target.name!r}. Call Architect(app) first.")
     return state
+
+
+def current_face(state: ApplicationState) -> ApplicationState:
+    """Give the state by which the current caller is served: the same application without fields it may not see."""
+    return state if state.faces is None else state.faces.current()

@@ -15,6 +15,7 @@ from werkzeug.routing import BaseConverter, Rule
 
 from flarchitect_core.access.asked import Asked, Guard, guards_of
 from flarchitect_core.bounded import BoundedCache
+from flarchitect_core.errors import NotFoundError
 from flarchitect_core.http.body import body_types
 from flarchitect_core.http.hooks import guard_blueprint
 from flarchitect_core.model.keys import CONVERTER_NAME, escape_key, unescape_key
@@ -152,7 +153,14 @@ def _view_in(face: ApplicationState, resource: Resource, route: Route) -> View:
     if same is None:
         raise RuntimeError(f"{resource.name} is not published any more.")
     relation = None if route.relation is None else same.relation(route.relation.fact.name)
+    if route.relation is not None and relation is None:
+        return _hidden_relation
     return _views_of(same, face)(replace(route, relation=relation))
+
+
+def _hidden_relation(**variables: Any) -> ResponseReturnValue:
+    """Answer for a relation that would tell the caller a column which is hidden from it."""
+    raise NotFoundError(f"Nothing is at {request.path}.", reason="unknown_path")
 
 
 def _related_view(relation: Relation, state: ApplicationState) -> View:

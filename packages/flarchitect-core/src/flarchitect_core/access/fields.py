@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
 
 from flarchitect_core import options
 from flarchitect_core.access.rules import ANYBODY
@@ -35,11 +37,25 @@ class FieldLimits:
 
     def hides(self, model: type, attribute: str) -> bool:
         """Say whether a field is hidden."""
-        return (model, attribute) in self.hidden
+        return _is_among(self.hidden, model, attribute)
 
     def locks(self, model: type, attribute: str) -> bool:
         """Say whether bodies cannot set a field."""
-        return (model, attribute) in self.locked
+        return _is_among(self.locked, model, attribute)
+
+    def hides_column(self, column: Any) -> bool:
+        """Say whether a column of any table is hidden."""
+        return any(column in _columns_of(model, attribute) for model, attribute in self.hidden)
+
+
+def _is_among(columns: Iterable[Column], model: type, attribute: str) -> bool:
+    """Say whether a rule is about a field: those of a parent class hold for subclasses, whose rows it shows, too."""
+    return any(name == attribute and (issubclass(model, each) or issubclass(each, model)) for each, name in columns)
+
+
+def _columns_of(model: type, attribute: str) -> Sequence[Any]:
+    mapper: Any = sa.inspect(model)
+    return mapper.column_attrs[attribute].columns if attribute in mapper.column_attrs else ()
 
 
 @dataclass(frozen=True, slots=True)

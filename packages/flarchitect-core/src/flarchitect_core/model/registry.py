@@ -110,6 +110,7 @@ class Registry:
             self._add_relations(resource)
             self._add_reads(resource)
         for resource in self:
+            self._hide_relations(resource)
             self._tell_unrestricted(resource)
             choose_schemas(resource, settings, report)
         add_search(self, settings, report)
@@ -273,8 +274,8 @@ class Registry:
             hidden_in=visibility.hidden_in(fact),
             locked_in=visibility.locked_in(fact),
             required=required,
-            is_withheld=visibility.is_limited(fact, "hides"),
-            is_kept=visibility.is_limited(fact, "locks"),
+            is_withheld=visibility.is_out_of_reach(fact, "hides"),
+            is_fixed=visibility.is_out_of_reach(fact, "locks"),
             checks=validation.apply(fact, codec) if isinstance(fact, ColumnFact) else {},
         )
 
@@ -361,6 +362,15 @@ class Registry:
             resource.relations[name] = Relation(name, fact, resource, target, is_shown=shown)
         if shown:
             self._name_relation_routes(resource)
+
+    def _hide_relations(self, resource: Resource) -> None:
+        """Leave out relations that would tell columns which are hidden from the caller; the others keep their names."""
+        if self._limits is None:
+            return
+        for name, relation in list(resource.relations.items()):
+            prop = resource.facts.mapper.relationships[relation.fact.name]
+            if any(map(self._limits.hides_column, (*prop.local_columns, *prop.remote_side))):
+                del resource.relations[name]
 
     def _name_relation_routes(self, resource: Resource) -> None:
         self._check_route_map(resource)

@@ -41,8 +41,8 @@ class Field:
         hidden_in: Methods whose answers leave it out. Hidden for GET means it cannot be filtered or sorted either.
         locked_in: Methods whose bodies do not take it.
         required: Whether POST and PUT need it.
-        is_withheld: Whether callers of this kind may not read it, whatever own schemas declare.
-        is_kept: Whether callers of this kind may not write it, whatever own schemas declare.
+        is_withheld: Whether a rule about fields hides it from the caller, so that no own schema shows it.
+        is_fixed: Whether such a rule keeps the caller from setting it, so that no own schema takes it.
         checks: Method to the check that its bodies get for the column's format or name.
         reads: Other resources whose tables its SQL reads; known when all resources are.
     """
@@ -54,7 +54,7 @@ class Field:
     locked_in: frozenset[str]
     required: bool
     is_withheld: bool = False
-    is_kept: bool = False
+    is_fixed: bool = False
     checks: Mapping[str, Validator] = field(default_factory=dict)
     reads: list[Resource] = field(default_factory=list)
 

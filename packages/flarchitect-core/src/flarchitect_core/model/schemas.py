@@ -18,7 +18,7 @@ from flarchitect_core.errors import ApiError, ValidationError
 from flarchitect_core.model.fields import ArrayField, ColumnField
 from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.naming import field_name
-from flarchitect_core.state import state_of
+from flarchitect_core.state import current_face, state_of
 from flarchitect_core.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -115,7 +115,10 @@ class AutoSchema(ma.Schema):
         model = type(self).opts.model
         if model is None:
             return None
-        resource = state_of().registry.get(model) if has_app_context() else None
+        state = state_of() if has_app_context() else None
+        if state is not None and has_request_context():
+            state = current_face(state)
+        resource = None if state is None else state.registry.get(model)
         if resource is None:
             raise RuntimeError(
                 f"{type(self).__name__} has the model {model.__name__}, which the current application does not "
@@ -128,19 +131,20 @@ class AutoSchema(ma.Schema):
         declared: dict[str, ma.fields.Field[Any]] = dict(self._declared_fields)
         merged: dict[str, ma.fields.Field[Any]] = {}
         for name, item in resource.fields.items():
-            own = item.attribute in declared
-            if own and item.is_withheld:
-                del declared[item.attribute]
-                continue
-            field = copy.copy(declared.pop(item.attribute) if own else self._generated(item))
+            own = declared.pop(item.attribute, None)
+            if own is None or item.is_withheld or (item.is_fixed and not self._dumps):
+                own = self._generated(item)
+            field = copy.copy(own)
             field.data_key = field.data_key or name
-            field.dump_only = field.dump_only or (own and item.is_kept)
             merged[item.attribute] = field
         if self._dumps is not False and self.direction is not False:
             for name, relation in resource.relations.items():
                 if relation.fact.name not in declared and relation.is_shown and self.render_nested:
                     merged[relation.fact.name] = RelationField(relation, data_key=name)
+        withheld = {item.attribute for item in resource.fields.values() if item.is_withheld}
         for attribute, field in declared.items():
+            if (field.attribute or attribute).partition(".")[0] in withheld:
+                continue
             merged[attribute] = copy.copy(field)
             merged[attribute].data_key = field.data_key or field_name(attribute, resource.case)
         return merged

@@ -53,7 +53,7 @@ class Visibility:
 
     def hidden_in(self, fact: ColumnFact | HybridFact) -> frozenset[str]:
         """Give the methods whose answers leave the column out."""
-        if fact.info.get("write_only") or self.is_secret(fact) or self.is_limited(fact, "hides"):
+        if fact.info.get("write_only") or self.is_secret(fact) or self._is_limited(fact, "hides"):
             return _ALL_METHODS
         listed = self._methods_listing(fact.name, options.IGNORE_FIELDS, options.IGNORE_OUTPUT_FIELDS)
         unwanted = self._without_hybrids if isinstance(fact, HybridFact) else frozenset[str]()
@@ -66,7 +66,7 @@ class Visibility:
         """
         if fact.info.get("secret") is not None:
             return frozenset()
-        if any(self._is_secret_column(column) for column in fact.sources.foreign):
+        if any(self._is_secret_column(column) or self._is_limited_column(column) for column in fact.sources.foreign):
             return _ALL_METHODS
         return frozenset[str]().union(*map(self.hidden_in, fact.sources.own))
 
@@ -78,12 +78,25 @@ class Visibility:
             locked = fact.generated and not self._client_key
         else:
             locked = fact.generated or bool(fact.info.get("read_only")) or fact.column is None
-        if locked or self.is_limited(fact, "locks") or self.is_protected(fact):
+        if locked or self._is_limited(fact, "locks") or self.is_protected(fact):
             return frozenset(HTTP_METHODS)
         return self._methods_listing(fact.name, options.IGNORE_FIELDS, options.IGNORE_INPUT_FIELDS)
 
-    def is_limited(self, fact: ColumnFact | HybridFact, how: Literal["hides", "locks"]) -> bool:
-        """Say whether callers of one kind are the reason that a field is hidden or locked."""
+    def is_out_of_reach(self, fact: ColumnFact | HybridFact, how: Literal["hides", "locks"]) -> bool:
+        """Say whether a rule about fields hides or locks a column for the caller, whatever an own schema declares."""
+        if self._is_limited(fact, how):
+            return True
+        if how == "locks" or fact.info.get("secret") is not None:
+            return False
+        sources = fact.sources
+        return any(self._is_limited(each, how) for each in sources.own) or any(
+            map(self._is_limited_column, sources.foreign)
+        )
+
+    def _is_limited_column(self, column: sa.Column[Any]) -> bool:
+        return self._limits is not None and self._limits.hides_column(column)
+
+    def _is_limited(self, fact: ColumnFact | HybridFact, how: Literal["hides", "locks"]) -> bool:
         return self._limits is not None and getattr(self._limits, how)(self._model, fact.name)
 
     def is_protected(self, fact: ColumnFact | HybridFact) -> bool:

@@ -19,7 +19,7 @@ from flarchitect_core.operations.operation import Operation
 from flarchitect_core.operations.read import fetch_page, fetch_row
 from flarchitect_core.query.include import View
 from flarchitect_core.query.parse import parse_collection
-from flarchitect_core.state import ApplicationState, state_of
+from flarchitect_core.state import ApplicationState, current_face, state_of
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource
@@ -43,7 +43,7 @@ class CrudService:
     """
 
     def __init__(self, model: type, session: Session) -> None:
-        state = state_of()
+        state = current_face(state_of())
         resource = state.registry.get(model)
         if resource is None or model not in state.services:
             raise ValueError(
@@ -72,7 +72,9 @@ class CrudService:
         if id is not None:
             operation = self._operation("GET", id)
             view = View(instances=True, relations=False)
-            found = fetch_row(self._resource, operation.key, view, self._executor(operation))
+            executor = self._executor(operation)
+            found = fetch_row(self._resource, operation.key, view, executor)
+            executor.shown(self._resource, found.rows)
             return {"query": found.instances()[0], "total_count": 1, "limit": None, "page": None}
         pairs = [
             (name, str(value))
@@ -83,7 +85,9 @@ class CrudService:
         query = parse_collection(self._resource, pairs, self._state.settings)
         view = View(instances=True, relations=False, include_deleted=query.view.include_deleted)
         query = replace(query, view=view)
-        fetched = fetch_page(self._resource, query, self._executor(operation), self._state.cursors)
+        executor = self._executor(operation)
+        fetched = fetch_page(self._resource, query, executor, self._state.cursors)
+        executor.shown(self._resource, fetched.rows)
         total = fetched.extent.total
         return {"query": fetched.instances(), "total_count": total, "limit": query.limit, "page": query.page}
 

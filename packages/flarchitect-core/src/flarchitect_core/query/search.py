@@ -74,8 +74,7 @@ def add_search(resources: Iterable[Resource], settings: Settings, report: Startu
             report.problem(
                 f"API_SEARCH_LANGUAGE must name a text search configuration of PostgreSQL; it is {language!r}."
             )
-        elif columns:
-            found = tuple(column for column in columns if column is not None)
+        elif found := tuple(column for column in columns if column is not None):
             resource.search = Search(found, language, _has_fulltext(resource, found))
 
 

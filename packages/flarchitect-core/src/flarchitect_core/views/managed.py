@@ -14,15 +14,18 @@ from werkzeug.wrappers import Response as WerkzeugResponse
 
 from flarchitect_core.access.asked import Asked, guards_of
 from flarchitect_core.access.roles import RoleRequirement
+from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.hooks import answer_failure
-from flarchitect_core.state import ApplicationState, state_of
+from flarchitect_core.state import FACES_MAX, ApplicationState, current_face, state_of
 from flarchitect_core.views.bodies import SchemaReader, schema_instance
 from flarchitect_core.views.dumping import dump_value, selected
 from flarchitect_core.views.results import Result, answer_of, failure_of, result_of
 
 if TYPE_CHECKING:
     from flarchitect_core.access.asked import Guard
+    from flarchitect_core.model.registry import Registry
+    from flarchitect_core.settings import Settings
 
 __all__ = ["ManagedView", "SchemaOrClass", "ViewInfo", "handle_many", "handle_one", "managed", "standardise_response"]
 
@@ -143,14 +146,15 @@ class ManagedView:
             return result
         if result.status >= 400:
             raise failure_of(result.value, result.status, result.headers)
-        return answer_of(state, bound.dumped(result))
+        return answer_of(state, bound.schemas().dumped(result))
 
     def _arguments(self, bound: _Bound, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         given = dict(variables)
         if self.is_guarded:
             given["model"] = self.info.model
-        if bound.reader is not None:
-            given["deserialized_data"] = None if request.method in _WITHOUT_BODY else bound.reader.read(request)
+        reader = bound.schemas().reader
+        if reader is not None:
+            given["deserialized_data"] = None if request.method in _WITHOUT_BODY else reader.read(request)
         return given if self._takes_all else {name: value for name, value in given.items() if name in self._takes}
 
     def _call(self, arguments: tuple[Any, ...], variables: Mapping[str, Any]) -> Any:
@@ -163,8 +167,22 @@ class _Bound:
 
     def __init__(self, view: ManagedView, state: ApplicationState) -> None:
         self._info = view.info
-        self._settings = state.settings
+        self._state = state
+        self._schemas: BoundedCache[Registry, _Schemas] = BoundedCache(FACES_MAX + 1)
         self.guards: tuple[Guard, ...] = _guards_of(view, state) if view.is_guarded else ()
+
+    def schemas(self) -> _Schemas:
+        """Give the schemas for the current caller: those of models leave out what it may not see."""
+        face = current_face(self._state)
+        return self._schemas.get(face.registry, lambda: _Schemas(self._info, face.settings))
+
+
+class _Schemas:
+    """The schemas of a view, for callers who see the same fields."""
+
+    def __init__(self, info: ViewInfo, settings: Settings) -> None:
+        self._info = info
+        self._settings = settings
 
     # Schemas of models know their columns only once the application has read them, so they are made when needed.
 

@@ -12,7 +12,7 @@ from flask import Response, has_request_context, request
 from flarchitect_core.http.encoding import encode_json
 from flarchitect_core.http.streaming import within_request
 from flarchitect_core.model.schemas import output_schema_of
-from flarchitect_core.state import state_of
+from flarchitect_core.state import current_face, state_of
 from flarchitect_core.views.bodies import schema_instance
 
 __all__ = ["model_event", "sse_message", "stream_model_events", "stream_sse_response"]
@@ -87,7 +87,7 @@ def model_event(
 
 
 def _schema_of(instance: Any) -> ma.Schema:
-    resource = state_of().registry.get(type(instance))
+    resource = current_face(state_of()).registry.get(type(instance))
     if resource is None:
         raise ValueError(f"{type(instance).__name__} is no published model. Say by which schema it is to be dumped.")
     return output_schema_of(resource, "GET")
