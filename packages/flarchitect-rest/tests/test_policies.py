@@ -10,11 +10,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import request
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from flarchitect_core.access.identity import set_current_user
 from flarchitect_core.access.rules import ANONYMOUS, Policy, owner
-from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.errors import ConfigurationError, ForbiddenError
+from flarchitect_core.operations.crud import CrudService
+from flarchitect_core.state import state_of
 from flarchitect_core.testing import count_statements, make_app
 from flarchitect_rest.part import RestPart
 
@@ -471,3 +473,195 @@ def test_a_rule_that_gives_no_condition_opens_nothing(served):
 def test_an_owner_without_key_owns_nothing():
     condition = Policy(owner("id")).clause("read", shop().Note, SimpleNamespace(id=None, roles=[]))
     assert isinstance(condition, sa.False_)
+
+
+def family(of_children: Any = None, cascade: str = "all, delete-orphan") -> Any:
+    """Parents with children that belong to somebody each."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Parent(Base):
+        __tablename__ = "parents"
+
+        class Meta:
+            access_policy = Policy(owner("owner_id"))
+            allow_nested_writes = True
+            allow_bulk = True
+            allow_client_pk = True
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20), unique=True)
+        owner_id: Mapped[int]
+        children: Mapped[list[Child]] = relationship(back_populates="parent", cascade=cascade)
+
+    class Child(Base):
+        __tablename__ = "children"
+
+        class Meta:
+            access_policy = of_children or Policy(owner("owner_id"))
+            allow_nested_writes = True
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        owner_id: Mapped[int]
+        parent_id: Mapped[int | None] = mapped_column(sa.ForeignKey("parents.id"))
+        parent: Mapped[Parent | None] = relationship(back_populates="children")
+        toys: Mapped[list[Toy]] = relationship(cascade="all, delete-orphan")
+
+    class Toy(Base):
+        __tablename__ = "toys"
+
+        class Meta:
+            access_policy = Policy(owner("owner_id"))
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        owner_id: Mapped[int]
+        child_id: Mapped[int | None] = mapped_column(sa.ForeignKey("children.id"))
+
+    for model in (Parent, Child, Toy):
+        model.__module__ = __name__
+    return SimpleNamespace(Base=Base, Parent=Parent, Child=Child, Toy=Toy)
+
+
+@pytest.fixture
+def of_family(serve):
+    """Two parents of ada, the second of which has a child of bob; and a child of hers with a toy of his."""
+
+    def start(**arguments: Any) -> Any:
+        models = family(**arguments)
+        api = serve(models.Base)
+        api.app.before_request(lambda: set_current_user(USERS.get(request.headers.get("X-User", ""))))
+        api.execute(sa.insert(models.Parent), [{"id": n, "name": f"p{n}", "owner_id": 1} for n in (1, 2, 3)])
+        children = [{"id": n, "owner_id": owned, "parent_id": n} for n, owned in ((1, 1), (2, 2), (3, 1))]
+        api.execute(sa.insert(models.Child), children)
+        api.execute(sa.insert(models.Toy), [{"id": 3, "owner_id": 2, "child_id": 3}])
+        api.advance_sequences("parents", "children", "toys")
+        api.models = models
+        return api
+
+    return start
+
+
+@pytest.mark.contract("S-18")
+@pytest.mark.parametrize("cascade", ["all, delete-orphan", "save-update, merge"])
+def test_a_deletion_takes_no_row_of_somebody_else_with_it(of_family, cascade):
+    api = of_family(cascade=cascade)
+    assert api.delete("/api/parents/2", headers=calls("ada")).status_code == 409
+    assert api.delete("/api/parents?id__in=1,2&max_affected=9", headers=calls("ada")).status_code == 409
+    assert api.scalar("SELECT count(*) FROM children WHERE parent_id = id") == 3
+    assert api.delete("/api/parents/1", headers=calls("ada")).status_code == 200
+
+
+@pytest.mark.contract("S-18")
+def test_what_hangs_on_a_child_that_is_left_out_or_deleted_is_asked_about(of_family):
+    api = of_family()
+    for answer in (
+        api.patch("/api/parents/3", json={"children": []}, headers=calls("ada")),
+        api.delete("/api/parents/3", headers=calls("ada")),
+        api.delete("/api/children/3", headers=calls("ada")),
+    ):
+        assert (answer.status_code, answer.get_json()["errors"]["reason"]) == (409, "cascade_not_permitted")
+    assert api.scalar("SELECT count(*) FROM toys") == 1
+    assert api.patch("/api/parents/1", json={"children": []}, headers=calls("ada")).status_code == 200
+
+
+@pytest.mark.contract("S-18")
+def test_who_may_create_nothing_learns_nothing_of_what_there_is(of_family):
+    api = of_family()
+    told = set()
+    for name, key in (("p1", 1), ("new", 99)):
+        body = {"name": name, "owner_id": 1}
+        for answer in (
+            api.post("/api/parents", json=body),
+            api.put(f"/api/parents/{key}", json=body),
+            api.post("/api/parents", json={**body, "id": key, "children": [{"owner_id": 1}]}),
+        ):
+            told.add((answer.status_code, answer.get_json()["errors"]["message"]))
+        items = api.post("/api/parents?atomic=false", json=[body]).get_json()["value"]
+        told.add((items[0]["status"], items[0]["errors"]["message"]))
+    assert told == {(403, "You may not create this Parent.")}
+
+
+@pytest.mark.contract("S-18")
+def test_nobody_is_told_of_a_change_that_a_policy_undid(of_family):
+    api = of_family()
+    seen: list[Any] = []
+    state_of(api.app).listeners.append(seen.extend)
+    items = [{"id": 1, "name": "changed"}, {"id": 3, "owner_id": 2}]
+    answer = api.patch("/api/parents?atomic=false", json=items, headers=calls("ada"))
+    assert [item["status"] for item in answer.get_json()["value"]] == [200, 403]
+    assert [change.key for change in seen] == [(1,)]
+
+
+@pytest.mark.contract("auth-11")
+@pytest.mark.parametrize("found", [{"id": 1}, {}])
+def test_code_of_the_application_reads_only_what_can_read_allows(of_family, found):
+    api = of_family(of_children={"can_read": lambda **_: False})
+    with api.app.test_request_context(), Session(api.engine) as session:
+        set_current_user(USERS["ada"])
+        with pytest.raises(ForbiddenError):
+            CrudService(api.models.Child, session).get_query(**found)
+
+
+def staff(of_people: Any, of_engineers: Any) -> Any:
+    """People, and engineers among them; the first of whom is ada's."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Person(Base):
+        __tablename__ = "people"
+
+        class Meta:
+            access_policy = of_people
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        kind: Mapped[str] = mapped_column(sa.String(20))
+        owner_id: Mapped[int]
+        __mapper_args__ = {"polymorphic_on": "kind", "polymorphic_identity": "person"}
+
+    class Engineer(Person):
+        __tablename__ = "engineers"
+
+        class Meta:
+            access_policy = of_engineers
+
+        id: Mapped[int] = mapped_column(sa.ForeignKey("people.id"), primary_key=True)
+        tool: Mapped[str] = mapped_column(sa.String(20), default="x")
+        __mapper_args__ = {"polymorphic_identity": "engineer"}
+
+    return SimpleNamespace(Base=Base, Person=Person, Engineer=Engineer)
+
+
+def serve_staff(serve: Any, *policies: Any) -> Any:
+    models = staff(*policies)
+    api = serve(models.Base)
+    api.app.before_request(lambda: set_current_user(USERS.get(request.headers.get("X-User", ""))))
+    people = [{"id": n, "kind": "engineer", "owner_id": n} for n in (1, 2)]
+    api.execute(sa.insert(models.Person.__table__), people)
+    api.execute(sa.insert(models.Engineer.__table__), [{"id": n, "tool": f"t{n}"} for n in (1, 2)])
+    return api
+
+
+@pytest.mark.contract("S-18")
+def test_a_subclass_without_a_policy_has_that_of_its_parent(serve):
+    api = serve_staff(serve, Policy(owner("owner_id")), None)
+    for path in ("/api/people", "/api/engineers"):
+        assert [row["id"] for row in api.value(path, headers=calls("ada"))] == [1]
+        assert api.delete(f"{path}/2", headers=calls("ada")).status_code == 404
+    body = {"owner_id": 2, "tool": "mine"}
+    assert api.patch("/api/engineers/1", json=body, headers=calls("ada")).status_code == 403
+
+
+@pytest.mark.contract("auth-11")
+def test_hooks_of_a_subclass_judge_its_rows_on_the_routes_of_its_parent(serve):
+    refuse = {"can_update": lambda **_: False, "can_delete": lambda **_: False}
+    api = serve_staff(serve, None, refuse)
+    for path in ("/api/people/1", "/api/engineers/1"):
+        for answer in (
+            api.patch(path, json={"owner_id": 5}, headers=calls("ada")),
+            api.put(path, json={"owner_id": 5, "kind": "engineer"}, headers=calls("ada")),
+            api.delete(path, headers=calls("ada")),
+        ):
+            assert answer.status_code == 403, path
+    assert api.scalar("SELECT owner_id FROM people WHERE id = 1") == 1

@@ -1,5 +1,6 @@
 """Tenants: two of them on one database never meet, and what one holds changes no answer to the other."""
 
+from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
@@ -62,6 +63,11 @@ def models() -> Any:
         name: Mapped[str] = mapped_column(sa.String(20))
 
     return SimpleNamespace(Base=Base, Project=Project, Task=Task, Country=Country)
+
+
+@dataclass(slots=True)
+class Slotted:
+    tenant_id: int
 
 
 def as_user(name: str) -> dict[str, str]:
@@ -202,3 +208,48 @@ def told(answer: Any) -> Any:
     members = ("value", "total_count", "next_url", "previous_url", "status_code")
     errors = {name: value for name, value in body.get("errors", {}).items() if name != "request_id"}
     return answer.status_code, {name: body[name] for name in members}, errors, answer.headers.get("Link")
+
+
+@pytest.mark.contract("S-21")
+def test_a_key_with_the_tenant_of_somebody_else_tells_nothing(serve):
+    class Base(DeclarativeBase):
+        pass
+
+    class Thing(Base):
+        __tablename__ = "things"
+
+        class Meta:
+            allow_client_pk = True
+
+        tenant_id: Mapped[int] = mapped_column(primary_key=True)
+        number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+        name: Mapped[str] = mapped_column(sa.String(20))
+
+    api = serve(Base, API_TENANT_FIELD="tenant_id")
+    with_users(api.app)
+    api.execute(sa.insert(Thing), [{"tenant_id": 2, "number": 5, "name": "theirs"}])
+    answers = [api.put(f"/api/things/2/{n}", json={"name": "n"}, headers=as_user("a")) for n in (5, 6)]
+    assert {(answer.status_code, answer.get_json()["errors"]["reason"]) for answer in answers} == {
+        (403, "tenant_mismatch")
+    }
+    assert api.put("/api/things/1/5", json={"name": "n"}, headers=as_user("a")).status_code == 201
+
+
+@pytest.mark.contract("S-25")
+@pytest.mark.parametrize("make_user", [SimpleNamespace, Slotted], ids=["attributes", "slots"])
+def test_users_without_a_key_share_no_answer(serve, make_user):
+    kinds = models()
+    api = serve(
+        kinds.Base,
+        API_TENANT_FIELD="tenant_id",
+        API_IDEMPOTENCY=True,
+        API_CACHE_TYPE="SimpleCache",
+        API_CACHE_TIMEOUT=9,
+    )
+    api.app.before_request(lambda: set_current_user(make_user(tenant_id=int(request.headers["X-User"]))))
+    for _ in range(2):
+        for tenant in ("1", "2"):
+            answer = api.post("/api/projects", json={"name": "n"}, headers={"X-User": tenant, "Idempotency-Key": "k"})
+            assert answer.get_json()["value"]["tenant_id"] == int(tenant)
+            rows = api.value("/api/projects", headers={"X-User": tenant})
+            assert {row["tenant_id"] for row in rows} <= {int(tenant)}

@@ -47,7 +47,16 @@ def key_of(user: Any) -> Any:
 
 def state_of_user(user: Any) -> str:
     """Digest what rules may ask about a user: its columns and roles. It changes when one of them does."""
-    mapped: Any = sa.inspect(user, raiseerr=False)
-    names = sorted(vars(user)) if mapped is None else [each.key for each in mapped.mapper.column_attrs]
-    values = [(name, repr(getattr(user, name, None))) for name in names]
+    names = _attributes(user)
+    values = [(name, repr(getattr(user, name, None))) for name in names] or [("", repr(user))]
     return blake2b(repr((values, roles_of(user))).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _attributes(user: Any) -> list[str]:
+    """List what a user is known by: columns, or attributes; none of one that is a plain value, such as a name."""
+    mapped: Any = sa.inspect(user, raiseerr=False)
+    if mapped is not None:
+        return [each.key for each in mapped.mapper.column_attrs]
+    slots = (getattr(kind, "__slots__", ()) for kind in type(user).__mro__)
+    declared = (name for given in slots for name in ([given] if isinstance(given, str) else given))
+    return sorted({*getattr(user, "__dict__", ()), *declared})

@@ -69,7 +69,9 @@ def caller_of(current: Request) -> str:
     known = user_key(user)
     if known is not None:
         return f"{known}\n{state_of_user(user)}"
-    return "\n".join(current.headers.get(name, "") for name in _CREDENTIALS)
+    credentials = [current.headers.get(name, "") for name in _CREDENTIALS]
+    # A user without a key may have been recognised by anything, such as a header of the application's own.
+    return "\n".join(credentials if user is None else [*credentials, state_of_user(user)])
 
 
 def is_anonymous(current: Request) -> bool:

@@ -229,10 +229,12 @@ class BulkWriter:
         for position, given in values.items():
             try:
                 with self._translated(), nullcontext() if atomic else session.begin_nested():
-                    drafts[position] = self._service.write(session, items[position], given, held)
+                    draft = self._service.write(session, items[position], given, held)
                     session.flush()
                     if held is not None:
-                        self._judge(session, [drafts[position]])
+                        self._judge(session, [draft])
+                # Not before its savepoint is over: nobody is told of what was undone.
+                drafts[position] = draft
             except UnavailableError:
                 raise
             except ApiError as error:

@@ -23,11 +23,12 @@ from flarchitect_core.errors import ConflictError
 from flarchitect_core.query.many_keys import is_one_of, parts_of
 
 if TYPE_CHECKING:
+    from flarchitect_core.access.rules import RowAction
     from flarchitect_core.model.registry import Registry
     from flarchitect_core.operations.executor import SessionExecutor
     from flarchitect_core.settings import Settings
 
-__all__ = ["dependents_of", "hold_for_delete", "require_deletable"]
+__all__ = ["dependents_of", "hold_for_delete", "require_deletable", "require_policy"]
 
 _KEYS_PER_STATEMENT = 500
 # Collections that are never held in memory; the ORM asks for them itself.
@@ -65,14 +66,46 @@ def dependents_of(
     return found
 
 
-def hold_for_delete(session: Session, instances: Sequence[Any], settings: Settings) -> None:
+def hold_for_delete(
+    session: Session,
+    instances: Sequence[Any],
+    settings: Settings,
+    check: Callable[[Sequence[Any], RowAction], None] | None = None,
+) -> None:
     """Load at once what the ORM would load row by row to delete rows of one model.
+
+    Args:
+        check: Called with the rows that the ORM deletes with them, and with those in which it clears what refers to
+            them.
 
     Raises:
         ConflictError: One relationship leads to more rows than `API_CASCADE_ROWS_MAX`.
     """
-    if instances:
-        _Search(session, settings, settings.get(options.CASCADE_ROWS_MAX, model=type(instances[0]))).hold(instances)
+    if not instances:
+        return
+    search = _Search(session, settings, settings.get(options.CASCADE_ROWS_MAX, model=type(instances[0])))
+    deleted, cleared = search.hold(instances)
+    if check is not None:
+        check(deleted, "delete")
+        check(cleared, "update")
+
+
+def require_policy(
+    session: Session, registry: Registry, executor: SessionExecutor, instances: Sequence[Any], action: RowAction
+) -> None:
+    """Check, by the policies of their models, rows that the ORM writes because another one is deleted.
+
+    Raises:
+        ConflictError: The request may not write one of them.
+    """
+    for mapper, rows in _by_mapper(instances):
+        resource = registry.get(mapper.class_)
+        if resource is None:
+            continue
+        for row in rows:
+            executor.judge.may_write(resource, action, row)
+        if not executor.judge.permits_unseen(session, resource, [resource.key_of(row) for row in rows], action):
+            raise _not_permitted("rows that this request may not change or delete")
 
 
 def require_deletable(
@@ -135,17 +168,24 @@ class _Search:
             generation = list(self._found.values())[known:]
         return list(self._found.values())[self._roots :]
 
-    def hold(self, instances: Sequence[Any]) -> None:
+    def hold(self, instances: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """Load what the ORM would, and give the rows that it deletes and those that it changes."""
         self._found = {_identity(instance): instance for instance in instances}
+        cleared: dict[Any, Any] = {}
         generation = list(self._found.values())
         while generation:
             known = len(self._found)
             for mapper, parents in _by_mapper(generation):
                 for relationship in _loaded_with_a_delete(mapper, self._session):
                     edges = self._load(relationship, parents, lazyload("*"))
+                    children = {_identity(edge.child): edge.child for edge in edges}
                     if relationship.cascade.delete:
-                        self._found.update((_identity(edge.child), edge.child) for edge in edges)
+                        self._found.update(children)
+                    elif relationship.direction is RelationshipDirection.ONETOMANY:
+                        cleared.update(children)
             generation = list(self._found.values())[known:]
+        deleted = list(self._found.values())[len(instances) :]
+        return deleted, [row for key, row in cleared.items() if key not in self._found]
 
     def _follow(self, mapper: Mapper[Any], parents: Sequence[Any]) -> None:
         to_children = [each for each in _held_by(mapper) if each.direction is RelationshipDirection.ONETOMANY]

@@ -7,7 +7,7 @@ everything (auth S-19).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -45,6 +45,11 @@ class Judge:
         self._operation = operation
         self._user = get_current_user() if self._policies else None
 
+    @property
+    def has_policies(self) -> bool:
+        """Whether any model has one."""
+        return bool(self._policies)
+
     # --- seeing -------------------------------------------------------------------------------------------------------
 
     def visible(self, resource: Resource) -> list[Clause]:
@@ -60,12 +65,8 @@ class Judge:
             ForbiddenError: One of them may not be.
         """
         for instance in instances:
-            # A row of a subclass is judged as the subclass says, too.
-            for each in (resource, *resource.subclasses):
-                policy = self._policies.get(each.model)
-                if policy is None or not policy.judges_reads or not isinstance(instance, each.model):
-                    continue
-                if not policy.may_read(instance, self._intent(each, "read")):
+            for each, policy in self._judging(resource, instance):
+                if policy.judges_reads and not policy.may_read(instance, self._intent(each, "read")):
                     raise forbidden(resource.name, "read")
 
     # --- writing ------------------------------------------------------------------------------------------------------
@@ -76,10 +77,17 @@ class Judge:
         Raises:
             ForbiddenError: It may not be.
         """
-        policy = self._policies.get(resource.model)
-        if policy is None or not policy.judges_writes:
-            return
-        if not policy.may_write(action, instance, data, self._intent(resource, action)):
+        for each, policy in self._judging(resource, instance):
+            if policy.judges_writes and not policy.may_write(action, instance, data, self._intent(each, action)):
+                raise forbidden(resource.name, action)
+
+    def require_possible(self, resource: Resource, action: RowAction) -> None:
+        """Refuse a caller who may write no row at all, before a constraint could tell it what others have.
+
+        Raises:
+            ForbiddenError: There is no row that it might write.
+        """
+        if any(isinstance(clause, sa.False_) for clause in self._writable(resource, action)):
             raise forbidden(resource.name, action)
 
     def require(self, session: Session, resource: Resource, keys: Sequence[Key], action: RowAction) -> None:
@@ -94,6 +102,10 @@ class Judge:
     def permits(self, session: Session, resource: Resource, keys: Sequence[Key], action: RowAction) -> bool:
         """Say whether all of some rows, which the request can see, may be written as they are now."""
         return self._hold(session, resource, keys, self._writable(resource, action))
+
+    def permits_unseen(self, session: Session, resource: Resource, keys: Sequence[Key], action: RowAction) -> bool:
+        """Say whether all of some rows, which the request did not name, may be seen and written as they are now."""
+        return self._hold(session, resource, keys, [*self._writable(resource, action), *self.visible(resource)])
 
     def require_written(self, session: Session, changes: Iterable[Change]) -> None:
         """Check rows that were written, as they are now.
@@ -134,6 +146,13 @@ class Judge:
         policy: RowPolicy | None = self._policies.get(resource.model)
         clause: Clause | None = None if policy is None else ask(resource, policy)
         return clause
+
+    def _judging(self, resource: Resource, instance: Any) -> Iterator[tuple[Resource, RowPolicy]]:
+        """Give the policies about an instance: a row of a subclass is judged as the subclass says, too."""
+        for each in (resource, *resource.subclasses):
+            policy = self._policies.get(each.model)
+            if policy is not None and isinstance(instance, each.model):
+                yield each, policy
 
     @staticmethod
     def _hold(session: Session, resource: Resource, keys: Sequence[Key], clauses: Sequence[Clause]) -> bool:

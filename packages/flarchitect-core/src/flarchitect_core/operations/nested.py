@@ -24,6 +24,7 @@ from flarchitect_core import options
 from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.errors import ApiError, ConflictError, ValidationError
 from flarchitect_core.events import Change
+from flarchitect_core.operations.cascade import hold_for_delete, require_policy
 from flarchitect_core.operations.failures import row_is_referred_to, write_failure
 from flarchitect_core.operations.instances import InstanceMaker
 from flarchitect_core.operations.nested_bodies import NestedBodies, NestedReader, too_many_nested_rows
@@ -65,6 +66,7 @@ class NestedWrites:
         self._links = links
         self._hooks = state.hooks
         self._registry = state.registry
+        self._settings = state.settings
         self._tenants = state.tenants
         self._rows_max = state.settings.get(options.NESTED_ROWS_MAX)
         self._bodies = NestedBodies(list(state.registry), links, state.settings)
@@ -277,9 +279,9 @@ class NestedWrites:
         judge = work.executor.judge
         wanted: dict[tuple[Resource, RowAction], list[Any]] = {}
         for row in _all(root):
-            if row.is_root:
-                continue
-            if row.instance is not None and row.changes:
+            if row.instance is None:
+                judge.require_possible(row.resource, "create")
+            elif not row.is_root and row.changes:
                 wanted.setdefault((row.resource, "update"), []).append((row.instance, row.changes))
         for link in _links(root):
             target, nested = link.nested.target, link.nested
@@ -321,6 +323,10 @@ class NestedWrites:
             nested, target = link.nested, link.nested.target
             if link.row.instance is not None and not nested.is_direct:
                 _hold(link)
+            if nested.deletes_orphans and work.executor.judge.has_policies:
+                # What hangs on them goes with them.
+                check = partial(require_policy, work.session, self._registry, work.executor)
+                hold_for_delete(work.session, link.removed(), self._settings, check)
             for member in link.removed():
                 hooks = self._hooks[target.model]
                 if nested.deletes_orphans:

@@ -26,7 +26,7 @@ from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.merge_patch import merge_patch
 from flarchitect_core.model.row_tags import RowTags
 from flarchitect_core.model.schemas import BodyReader, default_value
-from flarchitect_core.operations.cascade import dependents_of, hold_for_delete, require_deletable
+from flarchitect_core.operations.cascade import dependents_of, hold_for_delete, require_deletable, require_policy
 from flarchitect_core.operations.dependents import DependentRows
 from flarchitect_core.operations.direct import DirectWriter
 from flarchitect_core.operations.failures import (
@@ -217,6 +217,7 @@ class Writer:
         """Add many rows by one statement; `None` where they must be added one by one."""
         if not all(self._is_direct(session, values) for values in rows):
             return None
+        executor.judge.require_possible(self._resource, "create")
         if not self._references.all_seen(session, operation, executor, rows):
             return None
         keys = self._direct.insert_all(session, rows)
@@ -255,7 +256,9 @@ class Writer:
                 raise self._not_found()
             self._check_state(operation, None)
             self._readers["PUT"].require_all({**values, **named})
-            return self._insert(session, operation, executor, self._with_mark({**values, **named}))
+            # The key of the URL may name another tenant.
+            complete = self._with_tenant({**values, **named})
+            return self._insert(session, operation, executor, self._with_mark(complete))
         self._check_state(operation, instance)
         executor.judge.require(session, self._resource, [key], "update")
         defaults = self._defaults({**values, **named})
@@ -308,7 +311,7 @@ class Writer:
         if instance is None:
             raise self._not_found()
         self._check_state(operation, instance)
-        if held is None or not held.is_permitted:
+        if held is None or key not in held or not held.is_permitted:
             executor.judge.require(session, self._resource, [key], "update")
         if operation.merges:
             values = self._merged(instance, values)
@@ -374,6 +377,9 @@ class Writer:
         if cascade:
             dependents = self._dependents_of(session, executor, list(removed.values()))
             changes = [change for dependent in reversed(dependents) for change in self._remove(session, dependent)]
+        elif executor.judge.has_policies:
+            check = partial(require_policy, session, self._registry, executor)
+            hold_for_delete(session, list(removed.values()), self._settings, check)
         elif len(removed) == 1:
             self._dependents.check(session, *removed)
         else:
@@ -414,6 +420,7 @@ class Writer:
     def _insert(
         self, session: Session, operation: Operation, executor: SessionExecutor, values: Mapping[str, Any]
     ) -> Written:
+        executor.judge.require_possible(self._resource, "create")
         if self._is_direct(session, values):
             key = self._direct.insert(session, values)
             if len(key) < len(self._resource.key):
