@@ -393,6 +393,10 @@ ELSEWHERE = {
         [f"GET_{rows}_{text}" for rows in ("MANY", "SINGLE") for text in ("DESCRIPTION", "SUMMARY")],
         "no effect but in documents",
     ),
+    "ACCESS_POLICY": "test_policies, test_policy_matrix",
+    "FIELD_POLICY": "test_field_policies",
+    "TENANT_FIELD": "test_tenancy",
+    "PROTECTED_FIELDS": "of flarchitect-auth's user model alone",
     **dict.fromkeys(("NAME", "TAG", "TAG_GROUP", "DESCRIPTION", "SUMMARY"), "no effect but in documents"),
 }
 OPTIONS = {option.name: option for option in (*CORE_OPTIONS, *REST_OPTIONS)}

@@ -94,7 +94,8 @@ class Option(Generic[T]):
         owner: Distribution that reads it.
         topic: Heading of the reference under which it stands.
         secret: Whether the value is never shown, as by `flask flarchitect config`.
-        protects: Whether it keeps data from callers, so that a subclass whose own `Meta` is silent has that of its parent.
+        protects: Whether it keeps data from callers, so that a subclass has that of its parent class where its own
+            `Meta` is silent.
     """
 
     name: str
