@@ -32,6 +32,7 @@ def models() -> Any:
 
         class Meta:
             allow_nested_writes = True
+            allow_bulk = True
             allow_groupby = True
             allow_aggregation = True
 
@@ -46,6 +47,7 @@ def models() -> Any:
 
         class Meta:
             allow_nested_writes = True
+            allow_bulk = True
 
         id: Mapped[int] = mapped_column(primary_key=True)
         name: Mapped[str] = mapped_column(sa.String(20))
@@ -171,43 +173,150 @@ QUERIES = [
 ]
 
 
+class World:
+    """An application with rows of this tenant (even keys) and of another one (odd keys)."""
+
+    def __init__(self, folder: Any) -> None:
+        self._kinds = models()
+        url = f"sqlite:///{folder / 'x.db'}"
+        parts = [RestPart()]
+        app = with_users(make_app(self._kinds.Base, url, parts=parts, API_TENANT_FIELD="tenant_id", SECRET_KEY="k"))
+        self.client = app.test_client()
+        self.engine = sa.create_engine(url)
+        self._kinds.Base.metadata.create_all(self.engine)
+
+    def fill(self, own: Any, foreign: Any, *, is_tied: bool) -> None:
+        """Put rows in place of all that there are.
+
+        Args:
+            is_tied: Whether some foreign tasks point at rows of this tenant, as their owner could never have written.
+        """
+        # The next key follows the last one, whosever it is; here that is the same in all worlds.
+        projects, tasks = [(1001, "last", 0, 2)], [(1001, "last", 2, 1001)]
+        for position, (name, size) in enumerate(own):
+            key = 2 * position + 2
+            projects.append((key, name, size, 1))
+            tasks.append((key, name, 1, key))
+        for position, (name, size) in enumerate(foreign):
+            key = 2 * position + 1
+            projects.append((key, name, size, 2))
+            tasks.append((key, name, 2, key + (size % 2 if is_tied else 0)))
+        with self.engine.begin() as connection:
+            for kind, names, found in (
+                (self._kinds.Task, ("id", "name", "tenant_id", "project_id"), tasks),
+                (self._kinds.Project, ("id", "name", "size", "tenant_id"), projects),
+            ):
+                connection.execute(sa.delete(kind))
+                connection.execute(sa.insert(kind), [dict(zip(names, row, strict=True)) for row in found])
+
+    def rows_of(self, tenant: int) -> Any:
+        """Give what a tenant has."""
+        with self.engine.connect() as connection:
+            return [
+                sorted(map(tuple, connection.exec_driver_sql(f"SELECT * FROM {table} WHERE tenant_id = {tenant}")))
+                for table in ("projects", "tasks")
+            ]
+
+
+@pytest.fixture
+def worlds(tmp_path_factory):
+    made = [World(tmp_path_factory.mktemp("world")) for _ in range(2)]
+    yield made
+    for world in made:
+        world.engine.dispose()
+
+
 @pytest.mark.contract("S-18")
 @given(own=rows, first=rows, second=rows)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_what_another_tenant_holds_changes_no_answer(tmp_path_factory, own, first, second):
+def test_what_another_tenant_holds_changes_no_answer(worlds, own, first, second):
     """Two worlds that differ only in what belongs to somebody else look the same."""
-    worlds = []
-    for foreign in (first, second):
-        kinds = models()
-        path = tmp_path_factory.mktemp("world") / "x.db"
-        app = with_users(
-            make_app(kinds.Base, f"sqlite:///{path}", parts=[RestPart()], API_TENANT_FIELD="tenant_id", SECRET_KEY="k")
-        )
-        engine = sa.create_engine(f"sqlite:///{path}")
-        kinds.Base.metadata.create_all(engine)
-        with engine.begin() as connection:
-            for position, (name, size) in enumerate(own):
-                key = 2 * position + 2
-                connection.execute(sa.insert(kinds.Project), {"id": key, "name": name, "size": size, "tenant_id": 1})
-                task = {"id": key, "name": name, "tenant_id": 1, "project_id": key}
-                connection.execute(sa.insert(kinds.Task), task)
-            for position, (name, size) in enumerate(foreign):
-                key = 2 * position + 1
-                connection.execute(sa.insert(kinds.Project), {"id": key, "name": name, "size": size, "tenant_id": 2})
-                # Some foreign tasks point at rows of this tenant, which their owner could never have written.
-                task = {"id": key, "name": name, "tenant_id": 2, "project_id": key + size % 2}
-                connection.execute(sa.insert(kinds.Task), task)
-        client = app.test_client()
-        worlds.append([told(client.get(query, headers=as_user("a"))) for query in QUERIES])
-        engine.dispose()
-    assert worlds[0] == worlds[1]
+    seen = []
+    for world, foreign in zip(worlds, (first, second), strict=True):
+        world.fill(own, foreign, is_tied=True)
+        seen.append([told(world.client.get(query, headers=as_user("a"))) for query in QUERIES])
+    assert seen[0] == seen[1]
+
+
+# Keys of this tenant, of the other one, and of nobody: which of them are there is what differs.
+keys = st.sampled_from([2, 4, 1, 3, 5, 99])
+bodies = st.fixed_dictionaries(
+    {"name": st.sampled_from(["w", "p"])},
+    optional={
+        "size": st.integers(0, 5),
+        "tenant_id": st.sampled_from([1, 2, None]),
+        "tasks": st.lists(
+            st.one_of(
+                st.fixed_dictionaries({"id": keys}, optional={"name": st.just("moved")}),
+                st.fixed_dictionaries({"name": st.just("made")}, optional={"tenant_id": st.just(2)}),
+            ),
+            max_size=2,
+        ),
+    },
+)
+tasks = st.fixed_dictionaries(
+    {"name": st.just("w"), "project_id": st.one_of(st.none(), keys)}, optional={"tenant_id": st.sampled_from([1, 2])}
+)
+modes = st.sampled_from(["?atomic=false", "?atomic=true"])
+
+
+def sent(method: str, url: Any, body: Any) -> Any:
+    return st.tuples(st.just(method), url, body)
+
+
+def item(path: str) -> Any:
+    return keys.map(f"/api/{path}/{{}}".format)
+
+
+def keyed(body: Any) -> Any:
+    return st.lists(st.builds(lambda key, values: {**values, "id": key}, keys, body), min_size=1, max_size=3)
+
+
+flat = st.fixed_dictionaries({}, optional={"name": st.just("w"), "tenant_id": st.sampled_from([1, 2])})
+writes = st.lists(
+    st.one_of(
+        sent("post", st.just("/api/projects"), bodies),
+        sent("post", modes.map("/api/tasks{}".format), st.lists(tasks, min_size=1, max_size=3)),
+        sent("post", st.just("/api/tasks"), tasks),
+        sent("put", item("projects"), bodies),
+        sent("put", item("tasks"), tasks),
+        sent("patch", item("projects"), bodies),
+        sent("patch", item("tasks"), tasks),
+        sent("patch", modes.map("/api/projects{}".format), keyed(flat)),
+        sent("patch", st.just("/api/projects?size__ge=0&max_affected=50"), flat),
+        sent("delete", item("projects"), st.none()),
+        sent("delete", item("tasks"), st.none()),
+        sent("delete", st.just("/api/tasks?name__in=p,w&max_affected=50"), st.none()),
+    ),
+    min_size=1,
+    max_size=5,
+)
+
+
+@pytest.mark.contract("S-18", "S-21")
+@given(own=rows, first=rows, second=rows, asked=writes)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_another_tenant_holds_changes_no_write(worlds, own, first, second, asked):
+    """Answers to writes, and what the caller has afterwards, are the same; and the other tenant keeps what it had."""
+    seen = []
+    for world, foreign in zip(worlds, (first, second), strict=True):
+        world.fill(own, foreign, is_tied=False)
+        held = world.rows_of(2)
+        answers = [
+            told(world.client.open(url, method=method.upper(), json=body, headers=as_user("a")))
+            for method, url, body in asked
+        ]
+        assert world.rows_of(2) == held
+        seen.append((answers, world.rows_of(1)))
+    assert seen[0] == seen[1]
 
 
 def told(answer: Any) -> Any:
     body = answer.get_json()
     members = ("value", "total_count", "next_url", "previous_url", "status_code")
     errors = {name: value for name, value in body.get("errors", {}).items() if name != "request_id"}
-    return answer.status_code, {name: body[name] for name in members}, errors, answer.headers.get("Link")
+    headers = [answer.headers.get(name) for name in ("Link", "Location", "ETag")]
+    return answer.status_code, {name: body[name] for name in members}, errors, headers
 
 
 @pytest.mark.contract("S-21")
