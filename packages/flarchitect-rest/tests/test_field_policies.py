@@ -307,3 +307,23 @@ def test_a_rule_holds_for_a_column_on_the_routes_of_parent_and_subclass(serve, o
         assert "pay" not in api.value(path, headers=calls("clerk"))
         api.patch(path, json={"pay": 1}, headers=calls("clerk"))
     assert api.scalar("SELECT pay FROM employees") == 4711
+
+
+@pytest.mark.contract("S-20")
+def test_a_cursor_is_good_for_its_reader_whatever_its_roles_are_by_then(api, monkeypatch):
+    api.execute(sa.insert(api.kinds.Person), [{"id": 2, "name": "bea"}, {"id": 3, "name": "cyd"}])
+    page = api.get("/api/people?cursor=&limit=1", headers=calls("clerk")).get_json()
+    monkeypatch.setattr(USERS["clerk"], "roles", ["hr"])
+    following = api.get(page["next_url"].removeprefix("http://localhost"), headers=calls("clerk"))
+    assert [row["id"] for row in following.get_json()["value"]] == [2]
+
+
+@pytest.mark.contract("S-25")
+def test_a_write_by_one_role_drops_what_is_kept_for_another(serve):
+    kinds = models()
+    api = filled(serve(kinds.Base, API_CACHE_TYPE="SimpleCache", API_CACHE_TIMEOUT=60), kinds)
+    for name in ("hr", "clerk", "hr", "clerk"):
+        assert ("salary" in api.value("/api/people/1", headers=calls(name))) == (name == "hr")
+    api.patch("/api/people/1", json={"name": "bea"}, headers=calls("clerk"))
+    for name in ("hr", "clerk"):
+        assert api.value("/api/people/1", headers=calls(name))["name"] == "bea"

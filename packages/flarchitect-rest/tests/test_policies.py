@@ -730,3 +730,39 @@ def test_hooks_of_a_subclass_judge_its_rows_on_the_routes_of_its_parent(serve):
         ):
             assert answer.status_code == 403, path
     assert api.scalar("SELECT owner_id FROM people WHERE id = 1") == 1
+
+
+@pytest.mark.contract("S-18")
+def test_a_relation_that_leads_over_the_table_of_a_model_with_a_policy_is_told(tmp_path, caplog):
+    class Base(DeclarativeBase):
+        pass
+
+    class Member(Base):
+        __tablename__ = "members"
+
+        class Meta:
+            access_policy = Policy(owner("id"))
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        man_id: Mapped[int] = mapped_column(sa.ForeignKey("men.id"))
+        group_id: Mapped[int] = mapped_column(sa.ForeignKey("groups.id"))
+
+    class Man(Base):
+        __tablename__ = "men"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        groups: Mapped[list[Any]] = relationship("Group", secondary="members", viewonly=True)
+
+    class Group(Base):
+        __tablename__ = "groups"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    make_app(Base, f"sqlite:///{tmp_path / 'x.db'}", parts=[RestPart()])
+    assert any("Man.groups leads over the table of Member itself" in record.message for record in caplog.records)
