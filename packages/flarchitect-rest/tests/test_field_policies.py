@@ -327,3 +327,20 @@ def test_a_write_by_one_role_drops_what_is_kept_for_another(serve):
     api.patch("/api/people/1", json={"name": "bea"}, headers=calls("clerk"))
     for name in ("hr", "clerk"):
         assert api.value("/api/people/1", headers=calls(name))["name"] == "bea"
+
+
+@pytest.mark.contract("S-20")
+def test_no_tag_tells_that_a_hidden_field_has_changed(serve):
+    kinds = models()
+    api = filled(serve(kinds.Base, SECRET_KEY="k", API_ETAGS=True), kinds)
+    tags = {name: [] for name in ("hr", "clerk")}
+    for salary in (1, 2):
+        api.execute(sa.update(kinds.Person).values(salary=salary))
+        for name, seen in tags.items():
+            seen += [
+                api.get(path, headers=calls(name)).headers.get("ETag") for path in ("/api/people/1", "/api/people")
+            ]
+    assert tags["clerk"][:2] == tags["clerk"][2:]
+    assert tags["hr"][0] != tags["hr"][2]
+    answer = api.patch("/api/people/1", json={"name": "b"}, headers={**calls("clerk"), "If-Match": tags["clerk"][0]})
+    assert answer.status_code == 200

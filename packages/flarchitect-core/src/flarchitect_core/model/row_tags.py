@@ -39,7 +39,8 @@ class RowTags:
         version = resource.facts.mapper.version_id_col
         columns = [fact for fact in resource.facts.columns if fact.column is not None]
         versions = [fact for fact in columns if fact.column is version]
-        shown = [fact for fact in columns if secret or (not is_changed and _is_shown(fact, resource))]
+        told = [fact for fact in columns if not _is_withheld(fact, resource)]
+        shown = [fact for fact in told if secret or (not is_changed and _is_shown(fact, resource))]
         # A version tells nothing of the other columns.
         self.attributes: tuple[str, ...] = tuple(fact.name for fact in versions or shown)
 
@@ -50,6 +51,12 @@ class RowTags:
     def of_instance(self, instance: object) -> str:
         """Give the tag of a row that was just loaded; one that no client can name when rows have no tags."""
         return self.of_values([getattr(instance, name) for name in self.attributes]) or _UNNAMED
+
+
+def _is_withheld(fact: ColumnFact, resource: Resource) -> bool:
+    # Even a tag that nobody can read tells that what it is made of has changed.
+    field = resource.field_of_attribute(fact.name)
+    return field is not None and field.is_withheld
 
 
 def _is_shown(fact: ColumnFact, resource: Resource) -> bool:
