@@ -566,6 +566,7 @@ def family(of_children: Any = None, cascade: str = "all, delete-orphan") -> Any:
         class Meta:
             access_policy = of_children or Policy(owner("owner_id"))
             allow_nested_writes = True
+            allow_export = True
 
         id: Mapped[int] = mapped_column(primary_key=True)
         owner_id: Mapped[int]
@@ -766,3 +767,21 @@ def test_a_relation_that_leads_over_the_table_of_a_model_with_a_policy_is_told(t
 
     make_app(Base, f"sqlite:///{tmp_path / 'x.db'}", parts=[RestPart()])
     assert any("Man.groups leads over the table of Member itself" in record.message for record in caplog.records)
+
+
+@pytest.mark.contract("S-18")
+@pytest.mark.parametrize("path", ["/api/children/1/parents", "/api/children/1/toys", "/api/children/2/toys"])
+def test_what_can_read_refuses_leads_nowhere(of_family, path):
+    seen: list[Any] = []
+    api = of_family(of_children={"can_read": lambda obj, **_: seen.append(obj.id) or False})
+    answer = api.get(path, headers=calls("ada"))
+    assert (answer.status_code, seen) == (403, [int(path.split("/")[3])])
+
+
+@pytest.mark.contract("auth-11")
+@pytest.mark.parametrize("accepts", ["text/csv", "application/x-ndjson"])
+def test_exports_ask_can_read(of_family, accepts):
+    api = of_family(of_children={"can_read": lambda obj, **_: obj.id != 2})
+    assert api.get("/api/children?id__eq=1", headers={**calls("ada"), "Accept": accepts}).status_code == 200
+    answer = api.get("/api/children", headers={**calls("ada"), "Accept": accepts})
+    assert (answer.status_code, answer.get_json()["errors"]["reason"]) == (403, "policy_denied")

@@ -242,12 +242,15 @@ def require_parent(relation: Relation, key: Key, view: View, executor: Executor)
         view: What the request sees; of it, whether deleted rows count.
 
     Raises:
+        ForbiddenError: It does, and its policy refuses to show it.
         NotFoundError: It does not.
     """
     names = tuple(item.name for item in relation.source.key)
     plan = plan_of(relation.source, View(fields=names, relations=False, include_deleted=view.include_deleted))
-    if not fetch_rows(plan, executor, item_statement(plan), key_parameters(key)):
+    rows = fetch_rows(plan, executor, item_statement(plan), key_parameters(key))
+    if not rows:
         raise parent_not_found(relation)
+    executor.shown(relation.source, rows)
 
 
 def parent_not_found(relation: Relation) -> NotFoundError:

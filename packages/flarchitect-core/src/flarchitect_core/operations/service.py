@@ -21,7 +21,7 @@ from flarchitect_core.operations.grouped import fetch_groups
 from flarchitect_core.operations.hooks import Hooks
 from flarchitect_core.operations.idempotency import idempotency_of
 from flarchitect_core.operations.nested import nested_writes
-from flarchitect_core.operations.read import Fetched, Page, fetch_page, fetch_related_row, fetch_row
+from flarchitect_core.operations.read import Fetched, Page, fetch_page, fetch_related_row, fetch_row, require_parent
 from flarchitect_core.operations.write import Writer, unit_of_work
 from flarchitect_core.query.compile import Scope
 from flarchitect_core.query.paging import Extent, PageLinks
@@ -92,9 +92,7 @@ class ResourceService:
             NotFoundError: The parent does not exist.
         """
         context, executor = self._begin(operation), self.executor(operation)
-        scope = None
-        if operation.relation is not None:
-            scope = Scope(operation.relation, operation.require_parent_key())
+        scope = self._scope(operation, query.view, executor)
         if query.grouping is not None:
             page = fetch_groups(self.resource, query, query.grouping, executor, scope)
             return self._groups(operation, context, query, page)
@@ -150,9 +148,7 @@ class ResourceService:
                 status=406,
                 reason="export_not_allowed",
             )
-        scope = None
-        if operation.relation is not None:
-            scope = Scope(operation.relation, operation.require_parent_key())
+        scope = self._scope(operation, query.view, executor)
         return export_rows(self.resource, query, executor, scope, limit=limit, most=most)
 
     def get(self, operation: Operation, view: View) -> Any:
@@ -170,10 +166,27 @@ class ResourceService:
         value = output.get("query") if isinstance(output, Mapping) and "query" in output else output
         return self._one(fetched, value, executor)
 
+    @staticmethod
+    def _scope(operation: Operation, view: View, executor: SessionExecutor) -> Scope | None:
+        """Give what restricts rows to those that the parent of a relation route leads to.
+
+        Raises:
+            ForbiddenError: A policy that judges rows one by one refuses the parent.
+            NotFoundError: The parent does not exist.
+        """
+        if operation.relation is None:
+            return None
+        scope = Scope(operation.relation, operation.require_parent_key())
+        if operation.relation.source.judges_reads:
+            require_parent(scope.relation, scope.parent_key, view, executor)
+        return scope
+
     def _fetch(self, operation: Operation, view: View, executor: SessionExecutor) -> Fetched:
         if operation.wants_tag:
             view = replace(view, with_attributes=self._tags.attributes)
         if operation.relation is not None:
+            if operation.key is not None and operation.relation.source.judges_reads:
+                require_parent(operation.relation, operation.key, view, executor)
             fetched = fetch_related_row(operation.relation, operation.key, view, executor)
         else:
             fetched = fetch_row(self.resource, operation.key, view, executor)
