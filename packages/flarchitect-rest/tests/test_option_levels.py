@@ -372,7 +372,7 @@ EFFECTS = [
 ]
 # Where both values, and the levels, of the others are tried.
 ELSEWHERE = {
-    "ACCESS_POLICY": "needs a user; test_policies",
+    "ACCESS_POLICY": "needs a user; test_policies, test_policy_matrix",
     "FIELD_POLICY": "needs a user; test_field_policies",
     "PROTECTED_FIELDS": "needs a user model; packages/flarchitect/tests/test_protected_fields",
     "TENANT_FIELD": "needs a user; test_tenancy",
@@ -393,10 +393,6 @@ ELSEWHERE = {
         [f"GET_{rows}_{text}" for rows in ("MANY", "SINGLE") for text in ("DESCRIPTION", "SUMMARY")],
         "no effect but in documents",
     ),
-    "ACCESS_POLICY": "test_policies, test_policy_matrix",
-    "FIELD_POLICY": "test_field_policies",
-    "TENANT_FIELD": "test_tenancy",
-    "PROTECTED_FIELDS": "of flarchitect-auth's user model alone",
     **dict.fromkeys(("NAME", "TAG", "TAG_GROUP", "DESCRIPTION", "SUMMARY"), "no effect but in documents"),
 }
 OPTIONS = {option.name: option for option in (*CORE_OPTIONS, *REST_OPTIONS)}
