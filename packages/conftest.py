@@ -1,7 +1,14 @@
-"""What the tests of all packages share."""
+"""What the tests of all packages share.
+
+`FLARCHITECT_TEST_DATABASES` names the databases: a comma list of `sqlite`, `postgresql` and `mariadb`.
+"""
 
 import pytest
 import sqlalchemy as sa
+
+from flarchitect_core.testing import database_servers, temporary_database
+
+SERVERS = database_servers()
 
 
 @pytest.fixture(scope="session")
@@ -24,3 +31,23 @@ def dispose_engines(connected_engines):
     for engine in dict.fromkeys(connected_engines):
         engine.dispose()
     connected_engines.clear()
+
+
+@pytest.fixture(scope="session", params=list(SERVERS))
+def database_kind(request):
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def server_database(database_kind):
+    """URL of a database of this run; `None` for SQLite, which gets a file for each test."""
+    if database_kind == "sqlite":
+        yield None
+        return
+    with temporary_database(SERVERS[database_kind]) as url:
+        yield url
+
+
+@pytest.fixture
+def database_uri(server_database, tmp_path):
+    return server_database or f"sqlite:///{tmp_path / 'test.db'}"

@@ -1,6 +1,5 @@
 """Applications with users over real databases, for the tests of this package.
 
-`FLARCHITECT_TEST_DATABASES` names the databases: a comma list of `sqlite`, `postgresql` and `mariadb`.
 `FLARCHITECT_TEST_REDIS=1` adds the tests that need Redis.
 """
 
@@ -25,7 +24,7 @@ from flarchitect_auth.token_store import Base as TokenBase
 from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.architect import Architect
 from flarchitect_core.state import state_of
-from flarchitect_core.testing import database_servers, temporary_database
+from flarchitect_core.testing import database_servers
 
 SERVERS = database_servers()
 # What a test that asks a server gets it by.
@@ -124,26 +123,6 @@ class Served:
 
 def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
-
-
-@pytest.fixture(scope="session", params=list(SERVERS))
-def database_kind(request):
-    return request.param
-
-
-@pytest.fixture(scope="session")
-def server_database(database_kind):
-    """URL of a database of this run; `None` for SQLite, which gets a file for each test."""
-    if database_kind == "sqlite":
-        yield None
-        return
-    with temporary_database(SERVERS[database_kind]) as url:
-        yield url
-
-
-@pytest.fixture
-def database_uri(server_database, tmp_path):
-    return server_database or f"sqlite:///{tmp_path / 'test.db'}"
 
 
 def configuration(**config: Any) -> dict[str, Any]:

@@ -1,6 +1,5 @@
 """Applications over real databases, for the tests of this package.
 
-`FLARCHITECT_TEST_DATABASES` names the databases: a comma list of `sqlite`, `postgresql` and `mariadb`.
 `FLARCHITECT_TEST_REDIS=1` adds the tests that need Redis.
 """
 
@@ -33,7 +32,7 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship, scoped_session, sessionmaker
 
 from flarchitect_core.state import state_of
-from flarchitect_core.testing import database_servers, make_app, temporary_database
+from flarchitect_core.testing import database_servers, make_app
 from flarchitect_rest.part import RestPart
 
 SERVERS = database_servers()
@@ -114,26 +113,6 @@ class Served:
         if self.engine.dialect.name == "postgresql":
             for table in tables:
                 self.execute(sa.text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), max(id)) FROM {table}"))
-
-
-@pytest.fixture(scope="session", params=DATABASES)
-def database_kind(request):
-    return request.param
-
-
-@pytest.fixture(scope="session")
-def server_database(database_kind):
-    """URL of a database of this run; `None` for SQLite, which gets a file for each test."""
-    if database_kind == "sqlite":
-        yield None
-        return
-    with temporary_database(SERVERS[database_kind]) as url:
-        yield url
-
-
-@pytest.fixture
-def database_uri(server_database, tmp_path):
-    return server_database or f"sqlite:///{tmp_path / 'test.db'}"
 
 
 @pytest.fixture
