@@ -150,8 +150,9 @@ def test_shared_models_that_nobody_called_shared_are_told(tmp_path, caplog):
 
 @pytest.mark.contract("S-21")
 def test_a_field_that_no_model_has_stops_the_start(tmp_path):
+    kinds = models()
     with pytest.raises(ConfigurationError, match="would hide nothing"):
-        make_app(models().Base, f"sqlite:///{tmp_path / 'x.db'}", parts=[RestPart()], API_TENANT_FIELD="tenant")
+        make_app(kinds.Base, f"sqlite:///{tmp_path / 'x.db'}", parts=[RestPart()], API_TENANT_FIELD="tenant")
 
 
 rows = st.lists(st.tuples(st.sampled_from(["p", "q", "r"]), st.integers(0, 5)), max_size=6)
