@@ -17,7 +17,8 @@ def connected_engines():
     engines: list[sa.Engine] = []
 
     def remember(connection: sa.Connection) -> None:
-        engines.append(connection.engine)
+        if not connection.engine.get_execution_options().get("is_kept"):
+            engines.append(connection.engine)
 
     sa.event.listen(sa.Engine, "engine_connect", remember)
     yield engines
@@ -46,6 +47,17 @@ def server_database(database_kind):
         return
     with temporary_database(SERVERS[database_kind]) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def kept_engine(server_database):
+    """An engine on the database of this run that stays connected from test to test; `None` for SQLite."""
+    if server_database is None:
+        yield None
+        return
+    engine = sa.create_engine(server_database, execution_options={"is_kept": True})
+    yield engine
+    engine.dispose()
 
 
 @pytest.fixture

@@ -166,7 +166,7 @@ def _opened(app: Flask, sessions: str, uri: str) -> sa.Engine | None:
 
 
 @pytest.fixture
-def start(database_uri, monkeypatch):
+def start(database_uri, kept_engine, monkeypatch):
     """Make an application with two users, `mira` and `noor`; the tables are dropped afterwards.
 
     Further applications of a test share the tables. `sessions` is where the session comes from: `uri`, `getter` or
@@ -180,9 +180,8 @@ def start(database_uri, monkeypatch):
         app = Flask("flarchitect_test_app")
         app.config.update(configuration(**config))
         engine = _opened(app, sessions, database_uri)
-        setup = engine or sa.create_engine(database_uri)
+        setup = kept_engine or engine or sa.create_engine(database_uri)
         base.metadata.create_all(setup)
-        setup.dispose()
         prepare(app)
         Architect(app, parts=parts or [AuthPart()])
         result = Served(app, engine or state_of(app).database.engine or setup)
@@ -198,9 +197,9 @@ def start(database_uri, monkeypatch):
         if isinstance(getter, scoped_session):
             getter.remove()  # outside of requests such a session is that of the test, and holds its tables
         result.engine.dispose()
-        metadata.drop_all(result.engine)
-        TokenBase.metadata.drop_all(result.engine)
-        result.engine.dispose()
+        if kept_engine is not None:
+            metadata.drop_all(kept_engine)
+            TokenBase.metadata.drop_all(kept_engine)
 
 
 def users() -> list[dict[str, Any]]:

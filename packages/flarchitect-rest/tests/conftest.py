@@ -116,7 +116,7 @@ class Served:
 
 
 @pytest.fixture
-def serve(database_uri):
+def serve(database_uri, kept_engine):
     """Create the tables of a base and serve it; the tables are dropped afterwards.
 
     `sessions` is where the session comes from: `uri`, `getter`, `sessionmaker` or `flask_sqlalchemy`.
@@ -138,7 +138,7 @@ def serve(database_uri):
         if engine.dialect.name == "sqlite":
             # SQLite heeds foreign keys where it is told to, which only the engine of `API_DATABASE_URI` does by itself.
             sa.event.listen(engine, "connect", _heed_foreign_keys)
-        metadata.create_all(engine)
+        metadata.create_all(kept_engine or engine)
         result = Served(app, engine)
         served.append((metadata, result))
         return result
@@ -146,8 +146,8 @@ def serve(database_uri):
     yield start
     for metadata, result in reversed(served):
         result.engine.dispose()
-        metadata.drop_all(result.engine)
-        result.engine.dispose()
+        if kept_engine is not None:
+            metadata.drop_all(kept_engine)
 
 
 def _heed_foreign_keys(connection: Any, record: Any) -> None:
