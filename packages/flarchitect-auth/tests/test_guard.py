@@ -379,6 +379,18 @@ def test_the_current_user_is_false_outside_of_requests_and_can_be_set_there():
     assert get_current_user() is None
 
 
+@pytest.mark.contract("auth 8")
+def test_a_user_set_in_an_application_context_is_forgotten_with_it(start):
+    served = start(prepare=lambda app: app.add_url_rule("/open", "open", public(lambda: {"user": bool(current_user)})))
+    for context in (served.app.app_context, served.app.test_request_context):
+        with context():
+            set_current_user("somebody")
+            assert current_user == "somebody"
+            assert served.get("/open").get_json() == {"user": False}
+            assert current_user == "somebody"
+        assert get_current_user() is None
+
+
 def test_two_applications_in_one_process_know_their_own_tokens_only(start, kit):
     first = start()
     second = start(ACCESS_SECRET_KEY="another-0dK3-secret-9sLq7WnE5rT1yU8", API_AUTHENTICATE_METHOD=["jwt", "basic"])

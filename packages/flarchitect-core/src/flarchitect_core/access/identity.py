@@ -9,33 +9,40 @@ from __future__ import annotations
 from contextvars import ContextVar
 from typing import Any
 
+from flask import g, has_app_context
 from werkzeug.local import LocalProxy
 
 from flarchitect_core.http.request_scope import current_request
 
 __all__ = ["current_user", "get_current_user", "set_current_user"]
 
-# Of code that runs outside of any request, such as a command.
+# Of code that runs outside of any request, such as a command or a test: in the application context where there is one,
+# which forgets it when it ends.
+_KEY = "_flarchitect_user"
 _outside: ContextVar[Any] = ContextVar("flarchitect_user", default=None)
 
 
 def set_current_user(user: Any) -> None:
     """Say who calls; `None` says that nobody is known.
 
-    Within a request it holds until the request ends, for this request alone. Outside of one it holds in the current
-    context, and for no request that begins in it.
+    Within a request it holds until the request ends, for this request alone. Outside of one it holds until the
+    application context ends, without any in the current context of `contextvars`, and for no request that begins in it.
     """
     scope = current_request()
-    if scope is None:
-        _outside.set(user)
-    else:
+    if scope is not None:
         scope.user = user
+    elif has_app_context():
+        setattr(g, _KEY, user)
+    else:
+        _outside.set(user)
 
 
 def get_current_user() -> Any:
     """Give the user who calls, `None` when nobody is known."""
     scope = current_request()
-    return _outside.get() if scope is None else scope.user
+    if scope is not None:
+        return scope.user
+    return g.get(_KEY, _outside.get()) if has_app_context() else _outside.get()
 
 
 current_user: Any = LocalProxy(get_current_user, unbound_message="Nobody is logged in.")
