@@ -55,7 +55,8 @@ def kept_engine(server_database):
     if server_database is None:
         yield None
         return
-    engine = sa.create_engine(server_database, execution_options={"is_kept": True})
+    # Some tests end all connections but their own.
+    engine = sa.create_engine(server_database, pool_pre_ping=True, execution_options={"is_kept": True})
     yield engine
     engine.dispose()
 
