@@ -6,6 +6,7 @@ count without a subquery, relations loaded with one statement.
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from flask import Flask, abort, request
@@ -62,6 +63,7 @@ def create_app(url: str) -> Flask:
         url: SQLAlchemy URL.
     """
     app = Flask("baseline")
+    app.secret_key = secrets.token_urlsafe(48)  # as every application in production has one, and Flask works with it
     app.json.sort_keys = False  # type: ignore[attr-defined]
     sessions = sessionmaker(create_engine(url), expire_on_commit=False)
     _add_reads(app, sessions)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+
 from flask import Flask
 from models import Base
 
@@ -16,6 +18,7 @@ def create_app(url: str) -> Flask:
     """
     app = Flask("bench")
     app.config.update(API_TITLE="Bench", API_VERSION="1.0", API_BASE_MODEL=Base, API_DATABASE_URI=url)
+    app.secret_key = secrets.token_urlsafe(48)
     # No peer writes a line for each request.
     app.config["API_LOG_REQUESTS"] = False
     Architect(app)

@@ -12,7 +12,6 @@ import marshmallow as ma
 import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Mapper, object_session
-from sqlalchemy.orm.attributes import set_committed_value
 
 from flarchitect_auth import options
 from flarchitect_core.http.exceptions import CustomHTTPException
@@ -22,6 +21,7 @@ from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.registry import Registry
 from flarchitect_core.model.resource import Resource
 from flarchitect_core.operations.failures import read_failure
+from flarchitect_core.operations.unattached import Unattached, made_of
 from flarchitect_core.releasing import roll_back
 from flarchitect_core.settings import Option
 from flarchitect_core.startup import StartupReport
@@ -122,11 +122,13 @@ class Accounts:
 
     # --- finding ------------------------------------------------------------------------------------------------------
 
-    def by_pk(self, text: object) -> Any | None:
+    def by_pk(self, text: object, *, attached: bool = True) -> Any | None:
         """Find a user by key.
 
         Args:
             text: As tokens carry it.
+            attached: Whether the user must have the session of the request. One that need not may have only its
+                columns, until it is given to `attach`.
         """
         if not isinstance(text, str) or len(text) > CREDENTIAL_CHARACTERS_MAX:
             return None
@@ -134,7 +136,43 @@ class Accounts:
             key = text_to_value(self._pk_field, text)
         except ma.ValidationError:
             return None
+        if not attached and self.has_column(self._active_name) and self._unattached.is_possible(self._state.database):
+            rows = self._read(self._columns_by_pk, {"wanted": key})
+            return self._unattached.instance(rows[0]) if rows else None
         return self._one(self._by(self.pk_name), key)
+
+    def attach(self, user: Any) -> Any:
+        """Give a user the session of the request, unless it has one; where that knew it before, as it knows it."""
+        return self._unattached.attached(self._state.database, user) if self._is_row(user) else user
+
+    def has_column(self, name: str) -> bool:
+        """Say whether an attribute of users is a column, or is not there: a look at it needs no session."""
+        return name in self._unattached.columns or not hasattr(self.model, name)
+
+    @cached_property
+    def has_roles_in_column(self) -> bool:
+        """Whether a look at the roles of users needs no session."""
+        return self._settings.get(options.USER_MODEL) is not None and self.has_column("roles")
+
+    @cached_property
+    def _active_name(self) -> str:
+        name: str | None = self.option(options.USER_ACTIVE_FIELD)
+        return name or "is_active"
+
+    @cached_property
+    def _valid_after_name(self) -> str:
+        name: str = self.option(options.TOKENS_VALID_AFTER_FIELD)
+        return name
+
+    @cached_property
+    def _unattached(self) -> Unattached:
+        return Unattached(self.model)
+
+    @cached_property
+    def _columns_by_pk(self) -> sa.Select[Any]:
+        column = getattr(self.model, self.pk_name)
+        wanted = sa.bindparam("wanted", type_=column.type)
+        return sa.select(*self._unattached.columns.values()).where(column == wanted)
 
     def by_name(self, name: str) -> Any | None:
         """Find a user by login name."""
@@ -182,8 +220,7 @@ class Accounts:
 
     def is_active(self, user: Any) -> bool:
         """Say whether an account is open: not closed by its own attribute, and not marked as deleted."""
-        name = self.option(options.USER_ACTIVE_FIELD)
-        active = getattr(user, name or "is_active", True)
+        active = getattr(user, self._active_name, True)
         active = active() if callable(active) else active
         if not active or not self._is_row(user):
             return bool(active)
@@ -192,7 +229,7 @@ class Accounts:
 
     def accepts_issued_at(self, user: Any, issued_at: object) -> bool:
         """Say whether a token of a user counts that was issued at a moment (seconds of the epoch)."""
-        after = moment_of(getattr(user, self.option(options.TOKENS_VALID_AFTER_FIELD), None))
+        after = moment_of(getattr(user, self._valid_after_name, None))
         return after is None or (isinstance(issued_at, (int, float)) and issued_at >= int(after.timestamp()))
 
     def verify(self, user: Any | None, secret: str) -> bool:
@@ -221,7 +258,7 @@ class Accounts:
         values = self._sample()
         if values is None:
             return
-        decoy = self._made_of(values)
+        decoy = made_of(self._mapper, values)  # of no session: what a check changes of it is lost
         try:
             self.checks(decoy, secret)
         except Exception as error:  # noqa: BLE001 - the check is the application's, and this user is only half there
@@ -242,14 +279,6 @@ class Accounts:
             rows = self._read(ordered.limit(1), {})
             self._sampled = dict(zip(columns, rows[0], strict=True)) if rows else None
         return self._sampled
-
-    def _made_of(self, values: Mapping[str, Any]) -> Any:
-        """Make a user whom no session knows: what a check changes of it is lost."""
-        manager: Any = self._mapper.class_manager
-        instance = manager.new_instance()
-        for name, value in values.items():
-            set_committed_value(instance, name, value)
-        return instance
 
 
 def _is_storable(text: str) -> bool:

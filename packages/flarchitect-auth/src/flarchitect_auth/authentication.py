@@ -26,7 +26,7 @@ from flarchitect_auth.token_store import TokenStore
 from flarchitect_auth.tokens import Tokens
 from flarchitect_core import options as core
 from flarchitect_core.access.asked import Asked
-from flarchitect_core.access.identity import get_current_user, set_current_user
+from flarchitect_core.access.identity import get_current_user, known_user, set_current_user
 from flarchitect_core.errors import ApiError
 from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.http.request_scope import current_request
@@ -134,7 +134,8 @@ class Authentication:
             plugins.after_authenticate(context, False, None)
             raise
         _keep(credentials)
-        plugins.after_authenticate(context, True, credentials.user)
+        if plugins.overrides("after_authenticate"):
+            plugins.after_authenticate(context, True, get_current_user())
         return credentials
 
     def _recognise(self, strategies: tuple[Strategy, ...], asked: Asked, method: str) -> Credentials:
@@ -185,7 +186,7 @@ def _known(strategies: Iterable[Strategy], asked: Asked) -> Credentials | None:
     """
     scope = current_request()
     known: Credentials | None = None if scope is None else scope.credentials
-    if known is None or asked.model is not None or get_current_user() is not known.user:
+    if known is None or asked.model is not None or known_user() is not known.user:
         return None
     return known if any(each.name == known.strategy for each in strategies) else None
 
@@ -198,7 +199,7 @@ def _tell_denied(error: Exception) -> None:
 
 
 def _keep(credentials: Credentials) -> None:
-    set_current_user(credentials.user)
+    set_current_user(credentials.user, attach=credentials.attach)
     scope = current_request()
     if scope is not None:
         scope.credentials = credentials

@@ -21,6 +21,7 @@ from flarchitect_core.access.asked import Asked, Guard
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.hooks import render_error
 from flarchitect_core.http.request_scope import current_request
+from flarchitect_core.http.vary import add_vary
 from flarchitect_core.part import Part
 from flarchitect_core.settings import Option, is_set
 from flarchitect_core.state import ApplicationState
@@ -100,11 +101,12 @@ def _seal(authentication: Authentication) -> Any:
             response.headers.update(challenges(strategies, failure))
         scope = current_request()
         if scope is not None and scope.credentials is not None:
-            directives = response.cache_control
-            if not (directives.no_store or directives.public):
+            if "Cache-Control" not in response.headers:
+                response.headers["Cache-Control"] = "private"
+            elif not ((directives := response.cache_control).no_store or directives.public):
                 directives.private = True
             header = authentication.settings.get(options.KEY_HEADER)
-            response.vary.update(("Authorization", "Cookie", *((header,) if header else ())))
+            add_vary(response, "Authorization", "Cookie", *((header,) if header else ()))
         return response
 
     return seal

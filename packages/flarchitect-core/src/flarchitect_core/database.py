@@ -153,6 +153,14 @@ class Database:
             self._roll_back(model)
             raise
 
+    def idle_session(self, model: type) -> Session | None:
+        """Give a session such as the current request will use for a model, to ask who listens to it.
+
+        Returns:
+            `None` when selects of columns need the session of the request, as it has one or it is not ours to open.
+        """
+        return None if self._own_connection(model) is None else self._probe
+
     def begin_snapshot(self, model: type, *, instances: bool = False) -> bool:
         """Begin the transaction in which the current request reads a model, so that all it reads is of one moment.
 

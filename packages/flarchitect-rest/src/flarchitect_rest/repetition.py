@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from flask import Response, request
 from sqlalchemy.orm import Session
 
-from flarchitect_core.access.identity import get_current_user
+from flarchitect_core.access.identity import known_user
 from flarchitect_core.http.negotiation import best_format, record_formats
 from flarchitect_core.operations.idempotency import IdempotencyKeys, StoredAnswer, attempt_of
 from flarchitect_core.state import state_of
@@ -43,7 +43,7 @@ def once(keys: IdempotencyKeys | None, session: Session, answer: Callable[[], Re
 
 def _caller() -> str:
     # By the user where one is known: whoever repeats a request may have a newer token by then.
-    identity = user_key(get_current_user()) or identity_of(request, state_of())
+    identity = user_key(known_user()) or identity_of(request, state_of())
     # Nothing else tells apart those who send no credentials, and what was said to one is not for another.
     return f"{request.remote_addr}\n{identity}" if is_anonymous(request) else f"\n{identity}"
 

@@ -47,22 +47,25 @@ class JwtStrategy:
         if token is None:
             return None
         claims = self._tokens.read(token, "access")
-        user = self.user_of(claims)
+        user = self.user_of(claims, attached=False)
         if self._store.is_denied(claims.get("jti")):
             raise TokenError
         if provider == "cookie":
             self._csrf.check(request, method, claims)
         scope = claims.get("scope")
         scopes = frozenset(scope.split()) if isinstance(scope, str) else None
-        return Credentials(user, self.name, provider, claims, scopes)
+        return Credentials(user, self.name, provider, claims, scopes, self._accounts.attach)
 
-    def user_of(self, claims: Mapping[str, Any]) -> Any:
+    def user_of(self, claims: Mapping[str, Any], *, attached: bool = True) -> Any:
         """Give the user whom a token names: by key alone, as login names may change hands (S-32).
+
+        Args:
+            attached: See `Accounts.by_pk`.
 
         Raises:
             TokenError: There is no such user, the account is closed, or its tokens were revoked.
         """
-        user = self._accounts.by_pk(claims.get("sub"))
+        user = self._accounts.by_pk(claims.get("sub"), attached=attached)
         if user is None or not self._accounts.is_active(user):
             raise TokenError
         if not self._accounts.accepts_issued_at(user, claims.get("iat")):

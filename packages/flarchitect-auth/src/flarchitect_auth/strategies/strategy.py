@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ class Credentials:
         provider: Where the token was found, of a token.
         claims: What the token says, of a token.
         scopes: What the credentials may be used for; `None` when they are for everything.
+        attach: Gives the user with a session, where it may have been found without one.
     """
 
     user: Any
@@ -30,6 +31,7 @@ class Credentials:
     provider: str | None = None
     claims: Mapping[str, Any] = field(default_factory=dict)
     scopes: frozenset[str] | None = None
+    attach: Callable[[Any], Any] | None = None
 
 
 class Strategy(Protocol):

@@ -6,6 +6,7 @@ Core only keeps who it is. A part such as `flarchitect-auth`, or code of the app
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
@@ -14,7 +15,7 @@ from werkzeug.local import LocalProxy
 
 from flarchitect_core.http.request_scope import current_request
 
-__all__ = ["current_user", "get_current_user", "set_current_user"]
+__all__ = ["current_user", "get_current_user", "known_user", "set_current_user"]
 
 # Of code that runs outside of any request, such as a command or a test: in the application context where there is one,
 # which forgets it when it ends.
@@ -22,15 +23,19 @@ _KEY = "_flarchitect_user"
 _outside: ContextVar[Any] = ContextVar("flarchitect_user", default=None)
 
 
-def set_current_user(user: Any) -> None:
+def set_current_user(user: Any, *, attach: Callable[[Any], Any] | None = None) -> None:
     """Say who calls; `None` says that nobody is known.
 
     Within a request it holds until the request ends, for this request alone. Outside of one it holds until the
     application context ends, without any in the current context of `contextvars`, and for no request that begins in it.
+
+    Args:
+        attach: Gives the user with a session, where it was read without one. It is called when code of the application
+            asks for the user within the request.
     """
     scope = current_request()
     if scope is not None:
-        scope.user = user
+        scope.user, scope.attach_user = user, attach
     elif has_app_context():
         setattr(g, _KEY, user)
     else:
@@ -39,6 +44,15 @@ def set_current_user(user: Any) -> None:
 
 def get_current_user() -> Any:
     """Give the user who calls, `None` when nobody is known."""
+    scope = current_request()
+    if scope is not None and scope.attach_user is not None:
+        attach, scope.attach_user = scope.attach_user, None
+        scope.user = attach(scope.user)
+    return known_user()
+
+
+def known_user() -> Any:
+    """Give the user who calls for a look at its columns; whatever else it has may need a session that it lacks."""
     scope = current_request()
     if scope is not None:
         return scope.user

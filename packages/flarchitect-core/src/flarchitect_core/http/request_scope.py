@@ -30,6 +30,7 @@ class RequestScope:
         outer: The request in which this one was made, by a test client for example.
         statements: Count of its SQL statements, where they are counted.
         user: Who calls, as far as that is known.
+        attach_user: Gives that user with a session, where it was read without one; `None` when there is no need.
         credentials: How that was found out, as the part that did keeps it.
         surroundings: What it must not outlive: the `g` of its application context.
     """
@@ -42,6 +43,7 @@ class RequestScope:
     outer: RequestScope | None = None
     statements: StatementCount | None = None
     user: Any = None
+    attach_user: Callable[[Any], Any] | None = None
     credentials: Any = None
     _token: Any = None
 

@@ -14,7 +14,13 @@ from sqlalchemy.orm import Mapper, Session
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource
 
-__all__ = ["is_idle", "is_plain", "someone_listens_to_execution", "someone_listens_to_writes"]
+__all__ = [
+    "is_idle",
+    "is_plain",
+    "someone_listens_to_execution",
+    "someone_listens_to_loading",
+    "someone_listens_to_writes",
+]
 
 _SESSION_EVENTS = (
     "do_orm_execute",
@@ -27,6 +33,7 @@ _SESSION_EVENTS = (
     "pending_to_persistent",
     "loaded_as_persistent",
 )
+_LOADING_EVENTS = ("do_orm_execute", "before_attach", "after_attach", "loaded_as_persistent", "detached_to_persistent")
 _HELD_MAX = 16
 _MAPPER_EVENTS = ("before_insert", "after_insert", "before_update", "after_update")
 _INSTANCE_EVENTS = ("init", "load", "refresh", "refresh_flush")
@@ -48,6 +55,13 @@ def is_idle(session: Session, mapper: Mapper[Any]) -> bool:
 def someone_listens_to_execution(session: Session) -> bool:
     """Say whether statements of a session are watched or rewritten."""
     return bool(session.dispatch.do_orm_execute)
+
+
+def someone_listens_to_loading(session: Session, mapper: Mapper[Any]) -> bool:
+    """Say whether anybody follows how instances of a model are loaded, a reconstructor and composites included."""
+    dispatch: Any = session.dispatch
+    instance: Any = mapper.class_manager.dispatch
+    return any(getattr(dispatch, event) for event in _LOADING_EVENTS) or any(map(_is_foreign, instance.load))
 
 
 def someone_listens_to_writes(session: Session, mapper: Mapper[Any], attributes: Iterable[str]) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from flarchitect_core.access.identity import get_current_user
+from flarchitect_core.access.identity import known_user
 from flarchitect_core.errors import NotFoundError
 from flarchitect_core.model.dumping import Record
 from flarchitect_core.operations.failures import refusing_comparisons
@@ -146,7 +146,7 @@ def _read_by_cursor(
     cursors: Cursors, plan: LoadPlan, query: CollectionQuery, executor: Executor, scope: Scope | None
 ) -> tuple[Sequence[Any], Extent]:
     # A cursor tells where its reader is among rows that others may not see.
-    fingerprint = fingerprint_of(plan.resource, query, scope, reader=user_key(get_current_user()))
+    fingerprint = fingerprint_of(plan.resource, query, scope, reader=user_key(known_user()))
     position = cursors.read(query.cursor, fingerprint) if query.cursor else None
     backward = position is not None and position.backward
     statements, parameters = statements_of(plan, query, scope, position), parameters_of(query, scope)
