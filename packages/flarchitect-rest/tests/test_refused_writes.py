@@ -212,7 +212,8 @@ def test_a_database_that_is_read_only_is_403(reader, method, path, body):
     assert reader.get("/api/items").status_code == 200
 
 
-def test_values_do_not_reach_the_log(api, database_kind, caplog):
+def test_values_do_not_reach_the_log(serve, sessions, caplog):
+    api = serve(Base, sessions=sessions)
     api.app.config["PROPAGATE_EXCEPTIONS"] = False
     api.execute(sa.text("ALTER TABLE items RENAME COLUMN stock TO moved"))
     with caplog.at_level(logging.INFO):

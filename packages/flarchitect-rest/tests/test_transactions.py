@@ -282,7 +282,7 @@ def test_a_database_that_is_down_is_503_until_it_is_back(app, cinema):
 @pytest.mark.contract("bar R37")
 def test_a_pool_without_a_free_connection_is_503(serve, cinema):
     options = {"pool_size": 1, "max_overflow": 0, "pool_timeout": 0, "poolclass": sa.QueuePool}
-    served = serve(cinema.Base, API_DATABASE_ENGINE_OPTIONS=options)
+    served = serve(cinema.Base, sessions="uri", API_DATABASE_ENGINE_OPTIONS=options)
     with served.engine.connect():
         unavailable(served.get("/api/films"))
         unavailable(served.post("/api/studios", json={"name": "x"}))

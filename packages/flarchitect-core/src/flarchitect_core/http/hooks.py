@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, Response, current_app, g, got_request_exception, has_app_context, request
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError, StatementError
 from werkzeug.exceptions import HTTPException, InternalServerError, MethodNotAllowed, NotFound
 
 from flarchitect_core import options
@@ -142,6 +142,9 @@ def _log_failures(state: ApplicationState, log: AppLog) -> None:
     state.app.logger.addFilter(_without_unwanted_traceback)
 
     def tell(app: Any, exception: BaseException, **_: Any) -> None:
+        if isinstance(exception, StatementError):
+            # Also where the engine is one of the application, which shows what clients sent unless told otherwise.
+            exception.hide_parameters = True
         # Escaped here and not in our formatters only, because formatters of the host see these values too.
         method, path = one_line(request.method[:2048]), one_line(request.path[:2048])
         context: dict[str, Any] = {"method": method, "path": path}
