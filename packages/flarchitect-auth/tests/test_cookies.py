@@ -81,6 +81,8 @@ def test_a_cookie_carries_the_token_of_reading_requests(start):
         ({"Origin": "https://evil.test"}, 403),
         ({"Origin": "http://localhost"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": "http://[::1"}, 403),
+        ({"Origin": "https://localhost:99999"}, 403),
         ({"Origin": "https://localhost.evil.test"}, 403),
         ({"Origin": "https://localhost", "Sec-Fetch-Site": "cross-site"}, 403),
         ({"Sec-Fetch-Site": "same-site"}, 403),

@@ -68,5 +68,8 @@ def _is_same_origin(request: Request) -> bool:
     origin = request.headers.get("Origin")
     if not origin:
         return False
-    parts = urlsplit(origin)
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False  # what no browser sends
     return (parts.scheme, parts.netloc) == (request.scheme, request.host)
