@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
+from threading import Barrier, Event
 
 import pytest
 import sqlalchemy as sa
@@ -68,6 +68,59 @@ def test_of_twenty_who_renew_one_token_at_once_one_succeeds(start, sessions):
     assert statuses == [200] + [403] * 19
     (given,) = [answer.get_json()["value"] for answer in answers if answer.status_code == 200]
     error_of(served.refresh(given["refresh_token"]), 403, "refresh_reused")
+    assert served.rows("SELECT count(*) FROM refresh_tokens WHERE NOT revoked") == [(0,)]
+
+
+# Whether somebody waits for what the transaction of a connection has locked.
+WAITED_FOR = {
+    "postgresql": "SELECT count(*) FROM pg_stat_activity WHERE {} = ANY (pg_blocking_pids(pid))",
+    "mariadb": "SELECT count(*) FROM information_schema.innodb_lock_waits JOIN information_schema.innodb_trx "
+    "ON trx_id = blocking_trx_id WHERE trx_mysql_thread_id = {}",
+}
+OWN_ID = {"postgresql": "SELECT pg_backend_pid()", "mariadb": "SELECT connection_id()"}
+
+
+@pytest.mark.contract("auth S-10")
+@pytest.mark.contract("auth S-11")
+@pytest.mark.parametrize("end", ["logout", "reuse", "revoke_user"])
+def test_a_renewal_under_way_does_not_outlive_its_login(start, kit, database_kind, end):
+    served = start()
+    first = served.login()
+    pair = served.refresh(first["refresh_token"]).get_json()["value"]
+    exchanged, ending = Event(), Event()
+
+    def meet(connection, cursor, statement, *_):
+        if statement.startswith("UPDATE refresh_tokens") and exchanged.is_set():
+            ending.set()
+        if not statement.startswith("INSERT INTO refresh_tokens"):
+            return
+        exchanged.set()
+        assert ending.wait(30)
+        if database_kind in WAITED_FOR:
+            cursor.execute(OWN_ID[database_kind])
+            question = WAITED_FOR[database_kind].format(cursor.fetchone()[0])
+            while served.rows(question) == [(0,)]:
+                pass
+
+    def finish():
+        assert exchanged.wait(30)
+        client = served.app.test_client()
+        if end == "logout":
+            return client.post("/auth/logout", headers=kit.bearer(pair["access_token"])).status_code
+        if end == "reuse":
+            return client.post("/auth/refresh", json={"refresh_token": first["refresh_token"]}).status_code
+        with served.app.app_context():
+            functions.revoke_user_tokens(1)
+        return 200
+
+    sa.event.listen(served.engine, "before_cursor_execute", meet)
+    with ThreadPoolExecutor(2) as pool:
+        ended = pool.submit(finish)
+        renewed = served.refresh(pair["refresh_token"])
+        assert ended.result(30) == (403 if end == "reuse" else 200)
+    sa.event.remove(served.engine, "before_cursor_execute", meet)
+    if renewed.status_code == 200:
+        error_of(served.refresh(renewed.get_json()["value"]["refresh_token"]), 403)
     assert served.rows("SELECT count(*) FROM refresh_tokens WHERE NOT revoked") == [(0,)]
 
 

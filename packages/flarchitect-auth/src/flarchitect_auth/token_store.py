@@ -11,10 +11,10 @@ import datetime as dt
 import hashlib
 import logging
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from flask import current_app, has_app_context
@@ -35,6 +35,7 @@ logger = logging.getLogger("flarchitect.auth")
 
 PLAIN_CHARACTERS_MAX = 700
 _TRIES = 3
+_PASSES = 20
 # The sessions of the store hold no instances that a statement could make wrong.
 _UNSEEN = {"synchronize_session": False}
 _INVALID = "Invalid or expired refresh token"
@@ -114,6 +115,7 @@ class Origin:
     user_agent: str | None = None
 
 
+Result = TypeVar("Result")
 Outcome = Literal["rotated", "reused", "refused", "expired"]
 
 
@@ -249,14 +251,7 @@ class TokenStore:
         Returns:
             `rotated`; `reused` when it was exchanged before, which ends the family; `expired` or `refused` otherwise.
         """
-        for attempt in range(_TRIES):
-            try:
-                return self._rotate(old, new, expires_at, jti, origin)
-            except UnavailableError as error:
-                # Two that meet in a deadlock, or on a locked file: one of them is through by now.
-                if attempt == _TRIES - 1 or not isinstance(error.__cause__, OperationalError):
-                    raise
-        raise AssertionError("unreachable")
+        return _tried(lambda: self._rotate(old, new, expires_at, jti, origin))
 
     def _rotate(self, old: str, new: str, expires_at: dt.datetime, jti: str | None, origin: Origin | None) -> Outcome:
         with self.session() as session:
@@ -320,10 +315,11 @@ class TokenStore:
         return self._revoke(RefreshToken.user_pk == str(user_pk), reason)
 
     def _revoke(self, which: sa.ColumnElement[bool], reason: str) -> int:
-        with self.session() as session:
-            count = _revoke(session, which, reason, _now())
-            session.commit()
-            return count
+        def revoke() -> int:
+            with self.session() as session:
+                return _revoke(session, which, reason, _now())
+
+        return _tried(revoke)
 
     def delete(self, token: str) -> None:
         """Forget one token; nothing happens when it is not there."""
@@ -392,11 +388,40 @@ def _unavailable(error: SQLAlchemyError) -> UnavailableError:
     return UnavailableError(message, reason="token_store_unavailable")
 
 
+def _tried(work: Callable[[], Result]) -> Result:
+    """Do something with the store, again where the database gave up one of several transactions."""
+    for _ in range(_TRIES - 1):
+        try:
+            return work()
+        except UnavailableError as error:
+            # Two that meet in a deadlock, or on a locked file: one of them is through by now.
+            if not isinstance(error.__cause__, OperationalError):
+                raise
+    return work()
+
+
 def _revoke(session: Session, which: sa.ColumnElement[bool], reason: str, now: dt.datetime) -> int:
+    """Revoke tokens, commit, and say how many they were.
+
+    A renewal that was under way adds a token that the statement which waited for it does not see, so that is done until
+    a new transaction sees none.
+
+    Raises:
+        UnavailableError: The tokens were renewed all the while (503).
+    """
     values = {"revoked": True, "revoked_at": now, "revoked_reason": reason}
     update = sa.update(RefreshToken).where(which, ~RefreshToken.revoked).values(values)
-    changed: Any = session.execute(update, execution_options=_UNSEEN)
-    return int(changed.rowcount)
+    left = sa.select(RefreshToken.token).where(which, ~RefreshToken.revoked).limit(1)
+    count = 0
+    for _ in range(_PASSES):
+        changed: Any = session.execute(update, execution_options=_UNSEEN)
+        count += int(changed.rowcount)
+        session.commit()
+        is_done = session.scalar(left) is None
+        session.commit()
+        if is_done:
+            return count
+    raise UnavailableError("Tokens cannot be revoked at the moment. Try again soon.", reason="token_store_unavailable")
 
 
 def refusal(outcome: Outcome) -> CustomHTTPException:
