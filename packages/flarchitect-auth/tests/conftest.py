@@ -72,6 +72,7 @@ class User(Base):
     key_id: Mapped[str | None] = mapped_column(sa.String(40), unique=True)
     key_hash: Mapped[str | None] = mapped_column(sa.String(64))
     key_ends: Mapped[dt.datetime | None]
+    key_used: Mapped[dt.datetime | None]
     key_scopes: Mapped[str | None] = mapped_column(sa.String(80))
     totp_secret: Mapped[str | None] = mapped_column(sa.String(80))
 

@@ -50,6 +50,8 @@ def refused(start, **config):
         ({"API_CREDENTIAL_CHECK_METHOD": None}, "API_CREDENTIAL_CHECK_METHOD is not set"),
         ({"API_CREDENTIAL_CHECK_METHOD": "check_pasword"}, "Did you mean 'check_password'?"),
         ({"API_USER_ACTIVE_FIELD": "activ"}, "API_USER_ACTIVE_FIELD names 'activ'"),
+        ({"API_KEY_LAST_USED_FIELD": "key_use"}, "Did you mean 'key_used'?"),
+        ({"API_KEY_SCOPES_FIELD": "key_scope"}, "Did you mean 'key_scopes'?"),
         ({"API_USER_MODEL": Flask}, "is not a mapped class"),
         ({"API_JWT_EXPIRY_TIM": 5}, "Did you mean API_JWT_EXPIRY_TIME?"),
         ({"API_EXPOSE_REGISTER": True}, "API_REGISTER_USER"),
@@ -167,11 +169,34 @@ def test_a_key_is_made_once_and_works(start, sessions, kit):
     assert served.get("/plain", headers={"Authorization": f"Api-Key {second}"}).status_code == 200
 
 
+def test_the_end_of_a_key_is_a_moment_in_utc_whatever_the_zone_of_the_server(start, database_kind):
+    arguments = {"connect_args": {"options": "-c timezone=Asia/Tokyo"}} if database_kind == "postgresql" else {}
+    served = start(API_AUTHENTICATE_METHOD="api_key", API_DATABASE_ENGINE_OPTIONS=arguments, **KEYS)
+    assert run(served, "auth", "create-api-key", "mira", "--days", "1")[0] == 0
+    ((ends,),) = served.rows("SELECT key_ends FROM users WHERE id = 1")
+    left = dt.datetime.fromisoformat(str(ends)) - dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
+    assert dt.timedelta(hours=23) < left <= dt.timedelta(days=1)
+
+
+@pytest.mark.contract("auth S-17")
+@pytest.mark.parametrize("keys, is_told", [(100, False), (101, True)])
+def test_keys_without_id_are_told_at_the_start_when_more_than_a_hundred_users_have_one(
+    start, sessions, kit, caplog, keys, is_told
+):
+    config = {"API_AUTHENTICATE_METHOD": "api_key", "API_CREDENTIAL_HASH_FIELD": "key_hash"}
+    rows = [{"username": f"u{number}", "key_hash": "x", "is_active": True, "role_names": ""} for number in range(keys)]
+    start().execute(sa.insert(kit.User), rows)
+    start(sessions=sessions, **config)
+    assert ("API_KEY_ID_FIELD" in caplog.text) is is_told
+    caplog.clear()
+    start(sessions=sessions, API_KEY_ID_FIELD="key_id", **config)
+    assert "API_KEY_ID_FIELD" not in caplog.text
+
+
 @pytest.mark.parametrize(
     "config, said",
     [
         ({}, "Set API_KEY_ID_FIELD"),
-        (KEYS, "checks its keys itself"),
         ({"API_AUTHENTICATE_METHOD": None, **NO_USERS}, "Set API_USER_MODEL"),
     ],
 )

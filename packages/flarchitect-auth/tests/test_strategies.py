@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 from flask import request
 
+from flarchitect_auth.accounts import moment_of
 from flarchitect_auth.decorators import require_scopes
 from flarchitect_auth.strategies.api_key import hash_of_key
 from flarchitect_core.access.identity import get_current_user, set_current_user
@@ -110,6 +111,70 @@ def test_a_key_ends_when_it_should_and_with_its_account(start, kit):
     error_of(served.get("/plain", headers=headers), 401, "invalid_credentials")
     give_key(served, kit, key_ends=None, is_active=False)
     error_of(served.get("/plain", headers=headers), 401, "invalid_credentials")
+
+
+@pytest.mark.contract("auth S-17")
+def test_the_last_use_of_a_key_is_kept_to_the_minute(start, sessions, kit):
+    served = start(sessions=sessions, API_KEY_LAST_USED_FIELD="key_used", **BY_ID)
+    headers = give_key(served, kit)
+    served.get("/plain", headers={"Authorization": "Api-Key key_k1.wrong"})
+    assert last_use(served, kit) is None
+    assert served.get("/plain", headers=headers).get_json() == {"user": "mira"}
+    first = last_use(served, kit)
+    assert abs(first - dt.datetime.now(dt.timezone.utc)) < dt.timedelta(seconds=30)
+    statements = []
+    sa.event.listen(served.engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    assert served.get("/plain", headers=headers).status_code == 200
+    assert len(statements) == 1
+    give_key(served, kit, key_used=first.replace(tzinfo=None) - dt.timedelta(minutes=2))
+    assert served.get("/plain", headers=headers).get_json() == {"user": "mira"}
+    assert last_use(served, kit) >= first
+
+
+def test_a_last_use_that_cannot_be_kept_refuses_nobody(start, sessions, kit, caplog):
+    served = start(sessions=sessions, API_KEY_LAST_USED_FIELD="key_used", **BY_ID)
+    headers = give_key(served, kit)
+
+    def refuse(connection, cursor, statement, *_):
+        if statement.startswith("UPDATE"):
+            raise sa.exc.OperationalError(statement, {}, Exception("read-only"))
+
+    sa.event.listen(served.engine, "before_cursor_execute", refuse)
+    assert served.get("/plain", headers=headers).get_json() == {"user": "mira"}
+    assert "could not be kept" in caplog.text
+
+
+def last_use(served, kit):
+    with sa.orm.Session(served.engine) as session:
+        return moment_of(session.scalar(sa.select(kit.User.key_used).where(kit.User.id == 1)))
+
+
+@pytest.mark.contract("auth S-17")
+def test_keys_by_id_and_passwords_live_side_by_side(start, kit):
+    by_id = {"API_KEY_ID_FIELD": "key_id", "API_CREDENTIAL_HASH_FIELD": "key_hash"}
+    served = start(API_AUTHENTICATE_METHOD=["jwt", "api_key"], **by_id)
+    assert served.get("/plain", headers=give_key(served, kit)).get_json() == {"user": "mira"}
+    assert served.get("/plain", headers=served.bearer()).get_json() == {"user": "mira"}
+    password = {"Authorization": f"Api-Key key_k1.{kit.PASSWORD}"}
+    error_of(served.get("/plain", headers=password), 401, "invalid_credentials")
+
+
+@pytest.mark.contract("auth 4.3")
+def test_a_hash_of_another_form_is_left_to_the_check_of_the_model(start, kit, monkeypatch):
+    asked = []
+
+    def check_key(self, secret):
+        asked.append(self.key_hash)
+        return self.key_hash == f"own:{secret}"
+
+    monkeypatch.setattr(kit.User, "check_key", check_key)
+    served = start(**{**BY_ID, "API_CREDENTIAL_CHECK_METHOD": "check_key"})
+    headers = give_key(served, kit, key_hash="own:s3cret")
+    assert served.get("/plain", headers=headers).get_json() == {"user": "mira"}
+    for wrong in ("key_k1.wrong", "key_nobody.s3cret"):
+        error_of(served.get("/plain", headers={"Authorization": f"Api-Key {wrong}"}), 401, "invalid_credentials")
+    # Also for the key that nobody has, so that its time tells nothing.
+    assert asked == ["own:s3cret"] * 3
 
 
 @pytest.mark.contract("auth S-31")

@@ -27,12 +27,13 @@ from flarchitect_core.settings import Option
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.state import ApplicationState
 
-__all__ = ["Accounts", "moment_of"]
+__all__ = ["Accounts", "moment_of", "stored_moment"]
 
 logger = logging.getLogger("flarchitect.auth")
 
 # Longer than any name or password; what is longer is wrong, and is not hashed at all.
 CREDENTIAL_CHARACTERS_MAX = 4096
+_USE_PRECISION = dt.timedelta(seconds=60)
 
 
 class Accounts:
@@ -182,6 +183,12 @@ class Accounts:
         """Find the user of an API key by the public part of it."""
         return self._one(self._by(self.option(options.KEY_ID_FIELD)), key_id)
 
+    def has_more_hashes_than(self, number: int) -> bool:
+        """Say whether more users than a number have the hash of an API key."""
+        column = getattr(self.model, self.option(options.CREDENTIAL_HASH_FIELD))
+        wanted = sa.select(*self._mapper.primary_key).where(column.is_not(None))
+        return bool(self._read(wanted.offset(number).limit(1), {}))
+
     def with_hash(self) -> list[Any]:
         """List the users who have the hash of an API key; all of them, one by one, is what a key without id costs."""
         column = getattr(self.model, self.option(options.CREDENTIAL_HASH_FIELD))
@@ -216,6 +223,26 @@ class Accounts:
         except (SQLAlchemyError, OverflowError) as error:
             raise read_failure(error, self.model, {}) from error
 
+    # --- noting -------------------------------------------------------------------------------------------------------
+
+    def note_use(self, user: Any) -> None:
+        """Keep when the API key of a user was last used, to the minute; where it cannot be kept, the log says so."""
+        name = self.option(options.KEY_LAST_USED_FIELD)
+        if not name or not self._is_row(user):
+            return
+        now, last = dt.datetime.now(dt.timezone.utc), moment_of(getattr(user, name))
+        if last is not None and now - last < _USE_PRECISION:
+            return
+        key, column = getattr(self.model, self.pk_name), getattr(self.model, name)
+        update = sa.update(self.model).where(key == self.pk_of(user)).values({name: stored_moment(now, column.type)})
+        session = self._state.database.session(self.model)
+        try:
+            session.execute(update, execution_options={"synchronize_session": False})
+            session.commit()
+        except SQLAlchemyError as error:
+            roll_back(session)
+            logger.warning("The last use of an API key could not be kept: %s", type(error).__name__)
+
     # --- judging ------------------------------------------------------------------------------------------------------
 
     def is_active(self, user: Any) -> bool:
@@ -240,6 +267,11 @@ class Accounts:
             self._pretend(secret)
             return False
         return self.checks(user, secret)
+
+    def example_of(self, attribute: str) -> Any:
+        """Give what some user has in an attribute, to judge as it those who do not exist (S-15)."""
+        values = self._sample()
+        return None if values is None else values.get(attribute)
 
     def checks(self, user: Any, secret: str) -> bool:
         """Ask a user whether a secret is right; one that the check cannot take, such as one too long, is wrong."""
@@ -293,3 +325,8 @@ def moment_of(value: Any) -> dt.datetime | None:
     if not isinstance(value, dt.datetime):
         return None
     return value if value.tzinfo is not None else value.replace(tzinfo=dt.timezone.utc)
+
+
+def stored_moment(moment: dt.datetime, column: sa.types.TypeEngine[Any]) -> dt.datetime:
+    """Give a moment in UTC as a column takes it: of a zone, a column without zones would make its server's time."""
+    return moment if getattr(column, "timezone", False) else moment.replace(tzinfo=None)

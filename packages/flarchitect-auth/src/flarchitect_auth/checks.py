@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.exc import NoInspectionAvailable
+from sqlalchemy.exc import NoInspectionAvailable, SQLAlchemyError
 
 from flarchitect_auth import options
 from flarchitect_auth.authentication import METHODS, each_operation, methods_of
 from flarchitect_auth.providers import resolved_problems
 from flarchitect_auth.requirements import check_requirements
 from flarchitect_auth.roles import check_role_map
+from flarchitect_core.errors import ApiError
 from flarchitect_core.rate_storage import check_storage_options
 from flarchitect_core.settings import Option, is_set
 from flarchitect_core.suggestions import nearest
@@ -21,6 +22,16 @@ if TYPE_CHECKING:
 
 __all__ = ["check_authentication"]
 
+# What they name must be there: without it, keys and tokens would count longer than they should.
+_NAMED: tuple[Option[Any], ...] = (
+    options.USER_ACTIVE_FIELD,
+    options.TOKENS_VALID_AFTER_FIELD,
+    options.KEY_ID_FIELD,
+    options.KEY_EXPIRES_FIELD,
+    options.KEY_LAST_USED_FIELD,
+    options.KEY_SCOPES_FIELD,
+)
+_SCANNED_MAX = 100
 _HOW_TO_MAKE_ONE = "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` prints a good one"
 
 
@@ -112,8 +123,9 @@ def _check_users(authentication: Authentication) -> None:
     if set(needing) & {"jwt", "basic"}:
         _check_named(authentication, options.USER_LOOKUP_FIELD, "the column with the login name", needed=True)
         _check_named(authentication, options.CREDENTIAL_CHECK_METHOD, "the method that checks a password", needed=True)
-    for option in (options.USER_ACTIVE_FIELD, options.KEY_ID_FIELD, options.KEY_EXPIRES_FIELD):
-        _check_named(authentication, option, "an attribute", needed=False)
+    for option in _NAMED:
+        if settings.resolve(option, model=model)[1] != "default":
+            _check_named(authentication, option, "an attribute", needed=False)
 
 
 def _check_named(authentication: Authentication, option: Option[Any], what: str, *, needed: bool) -> None:
@@ -138,11 +150,21 @@ def _check_api_keys(authentication: Authentication) -> None:
     has_id = bool(settings.get(options.KEY_ID_FIELD, model=model))
     _check_named(authentication, options.CREDENTIAL_HASH_FIELD, "the attribute with the hash of the key", needed=True)
     _check_named(authentication, options.CREDENTIAL_CHECK_METHOD, "the method that checks a key", needed=not has_id)
-    if not has_id:
+    if not report.problems and not has_id and _has_many_keys(authentication):
         report.notice(
-            "API keys are looked for in all users, one by one: slow, and more so with every user. Set API_KEY_ID_FIELD "
-            "to an indexed column with the public part of the key, or API_KEY_AUTH_AND_RETURN_METHOD."
+            f"More than {_SCANNED_MAX} users have an API key, and a key is looked for in all of them, one by one. Set "
+            f"API_KEY_ID_FIELD to an indexed column with the public part of the key, or "
+            f"API_KEY_AUTH_AND_RETURN_METHOD."
         )
+
+
+def _has_many_keys(authentication: Authentication) -> bool:
+    """Say whether a search through all keys is slow; a database that cannot be asked now has told nothing."""
+    try:
+        with authentication.state.app.app_context():
+            return authentication.accounts.has_more_hashes_than(_SCANNED_MAX)
+    except (ApiError, SQLAlchemyError):
+        return False
 
 
 def _check_storage(authentication: Authentication) -> None:

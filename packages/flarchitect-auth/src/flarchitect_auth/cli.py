@@ -13,6 +13,7 @@ import click
 from flask.cli import AppGroup, with_appcontext
 
 from flarchitect_auth import options
+from flarchitect_auth.accounts import stored_moment
 from flarchitect_auth.authentication import Authentication
 from flarchitect_auth.current import authentication_of
 from flarchitect_auth.strategies.api_key import hash_of_key
@@ -45,11 +46,6 @@ def _create_api_key(user: str, days: int | None) -> None:
             "Set API_KEY_ID_FIELD and API_CREDENTIAL_HASH_FIELD to two columns of the user model: the key is found by "
             "the first, and its hash is stored in the second."
         )
-    if accounts.option(options.CREDENTIAL_CHECK_METHOD):
-        raise click.ClickException(
-            f"{model.__name__} checks its keys itself (API_CREDENTIAL_CHECK_METHOD), so only the application can make "
-            f"one."
-        )
     ends_field = accounts.option(options.KEY_EXPIRES_FIELD)
     if days is not None and not ends_field:
         raise click.ClickException("Set API_KEY_EXPIRES_FIELD to a column that keeps when a key ends.")
@@ -59,8 +55,9 @@ def _create_api_key(user: str, days: int | None) -> None:
         setattr(found, id_field, key_id)
         setattr(found, hash_field, hash_of_key(secret))
         if ends_field:
-            now = dt.datetime.now(dt.timezone.utc)
-            setattr(found, ends_field, None if days is None else now + dt.timedelta(days=days))
+            ends = None if days is None else dt.datetime.now(dt.timezone.utc) + dt.timedelta(days=days)
+            column = getattr(model, ends_field).type
+            setattr(found, ends_field, None if ends is None else stored_moment(ends, column))
         session.commit()
     click.echo(f"{authentication.settings.get(options.KEY_PREFIX)}_{key_id}.{secret}")
 

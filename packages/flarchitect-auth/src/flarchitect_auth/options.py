@@ -184,6 +184,15 @@ KEY_EXPIRES_FIELD: Option[str | None] = Option(
     owner=_OWNER,
     topic=_USERS,
 )
+KEY_LAST_USED_FIELD: Option[str | None] = Option(
+    "KEY_LAST_USED_FIELD",
+    None,
+    text,
+    "Column with the moment at which the API key of a user was last used, kept to the minute.",
+    meta=True,
+    owner=_OWNER,
+    topic=_USERS,
+)
 KEY_SCOPES_FIELD: Option[str | None] = Option(
     "KEY_SCOPES_FIELD",
     None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import hmac
+import re
 from typing import TYPE_CHECKING, Any
 
 from flask import Request
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
     from flarchitect_core.settings import Settings
 
 __all__ = ["ApiKeyStrategy", "hash_of_key", "key_id_of"]
+
+
+# What `hash_of_key` gives. A hash of any other form is one that the model made, and checks.
+_FORM = re.compile(r"[0-9a-f]{64}")
 
 
 class ApiKeyStrategy:
@@ -62,7 +67,8 @@ class ApiKeyStrategy:
             user = self._user_of(key) if len(key) <= CREDENTIAL_CHARACTERS_MAX else None
             if user is None or not self._accounts.is_active(user) or self._has_expired(user):
                 raise invalid_credentials()
-            return Credentials(user, self.name, scopes=self._scopes_of(user))
+        self._accounts.note_use(user)
+        return Credentials(user, self.name, scopes=self._scopes_of(user))
 
     def _user_of(self, key: str) -> Any | None:
         finder = self._option(options.KEY_AUTH_AND_RETURN_METHOD)
@@ -78,10 +84,12 @@ class ApiKeyStrategy:
         if key_id is None or not secret:
             return None
         user = self._accounts.by_key_id(key_id)
-        if self._option(options.CREDENTIAL_CHECK_METHOD):
-            return user if self._accounts.verify(user, secret) else None
-        stored = "" if user is None else str(self._hash_of(user) or "")
-        is_right = hmac.compare_digest(stored.encode(), hash_of_key(secret).encode())
+        hash_field = self._option(options.CREDENTIAL_HASH_FIELD)
+        stored = str((self._accounts.example_of(hash_field) if user is None else self._hash_of(user)) or "")
+        if self._option(options.CREDENTIAL_CHECK_METHOD) and not _FORM.fullmatch(stored):
+            is_right = self._accounts.verify(user, secret)
+        else:
+            is_right = hmac.compare_digest(stored.encode(), hash_of_key(secret).encode())
         return user if is_right and stored else None
 
     def _hash_of(self, user: Any) -> Any:
