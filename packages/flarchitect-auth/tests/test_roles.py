@@ -186,6 +186,39 @@ def test_the_map_and_its_fallbacks_decide(start, config, get, post):
     assert served.get("/plain").status_code == 401
 
 
+@pytest.mark.contract("auth 9.3")
+@pytest.mark.contract("auth 9.4")
+@pytest.mark.parametrize("config", [{"API_ROLE_MAP": "boss"}, {"API_ROLES_REQUIRED": ["boss"]}])
+def test_a_view_that_says_its_roles_is_judged_by_them_alone(start, config):
+    def prepare(app):
+        app.add_url_rule("/says-nothing", "a", lambda: "ok")
+        app.add_url_rule("/reader", "b", require_roles("reader")(lambda: "ok"))
+        app.add_url_rule("/known", "c", require_roles()(lambda: "ok"))
+        app.add_url_rule("/token", "d", jwt_authentication(lambda: "ok"))
+
+    served = start(prepare=prepare, **config)
+    mira, noor = served.bearer(), served.bearer("noor")
+    error_of(served.get("/says-nothing", headers=mira), 403, "missing_roles")
+    assert served.get("/reader", headers=mira).status_code == 200
+    errors = error_of(served.get("/reader", headers=noor), 403, "missing_roles")
+    assert (errors["required_roles"], errors["resolved_from"]) == (["reader"], None)
+    for path in ("/known", "/token"):
+        assert served.get(path, headers=noor).status_code == 200
+    for path in ("/says-nothing", "/reader", "/known", "/token"):
+        error_of(served.get(path), 401, "credentials_missing")
+
+
+@pytest.mark.contract("auth 10")
+def test_where_nobody_is_asked_a_decorated_view_knows_who_calls(start):
+    def prepare(app):
+        app.add_url_rule("/reader", "b", require_roles("reader")(lambda: "ok"))
+
+    served = start(prepare=prepare, API_AUTH_REQUIREMENTS={"GET": False})
+    assert served.get("/reader", headers=served.bearer()).status_code == 200
+    error_of(served.get("/reader", headers=served.bearer("noor")), 403, "missing_roles")
+    error_of(served.get("/reader"), 401, "authentication_required")
+
+
 @pytest.mark.contract("auth 5.4")
 @pytest.mark.parametrize("config", [{"API_ROLE_MAP": "boss"}, {"API_ROLES_REQUIRED": ["boss"]}])
 def test_whoever_is_logged_in_may_log_out_whatever_the_roles(start, config):

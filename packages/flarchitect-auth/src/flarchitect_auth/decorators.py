@@ -18,7 +18,15 @@ from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.http.hooks import render_error
 from flarchitect_core.http.request_scope import current_request
 
-__all__ = ["jwt_authentication", "public", "require_roles", "require_scopes", "roles_accepted", "roles_required"]
+__all__ = [
+    "asks_for_roles",
+    "jwt_authentication",
+    "public",
+    "require_roles",
+    "require_scopes",
+    "roles_accepted",
+    "roles_required",
+]
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -72,6 +80,11 @@ def require_roles(*roles: str, any_of: bool = False) -> Callable[[Function], Fun
         return decorated
 
     return decorate
+
+
+def asks_for_roles(view: object) -> bool:
+    """Say whether a view is decorated with roles of its own."""
+    return any(said.__name__ == "require_roles" for said in getattr(view, "_decorators", ()))
 
 
 def roles_required(*roles: str) -> Callable[[Function], Function]:

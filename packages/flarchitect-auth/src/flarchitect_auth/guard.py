@@ -8,6 +8,7 @@ from flask import current_app, request
 
 from flarchitect_auth import options
 from flarchitect_auth.authentication import Authentication, methods_of
+from flarchitect_auth.decorators import asks_for_roles
 from flarchitect_auth.errors import AuthenticationError
 from flarchitect_auth.requirements import Requirement, requirement_of
 from flarchitect_auth.roles import RoleRule, rule_of
@@ -63,14 +64,26 @@ class AccessGuard:
             AuthenticationError: Nobody knows who calls (401).
             ForbiddenError: The caller lacks a role (403).
         """
+        rule = self._recognise()
+        if rule.roles is not None:
+            rule.roles.enforce(self._authentication.accounts)
+
+    def recognise(self) -> None:
+        """Find out who calls, for a view that asks for roles itself.
+
+        Raises:
+            AuthenticationError: Nobody knows, and somebody must.
+        """
+        self._recognise(has_roles=True)
+
+    def _recognise(self, *, has_roles: bool = False) -> _Rule:
         method = self._asked.method or ("GET" if request.method == "HEAD" else request.method)
         rule = self._rules.get(method, self._fallback)
         if rule.needs_authentication():
             self._authentication.authenticate(rule.strategies, self._asked, method)
-        elif rule.roles is not None and rule.strategies:
+        elif (has_roles or rule.roles is not None) and rule.strategies:
             self._look(rule, method)
-        if rule.roles is not None:
-            rule.roles.enforce(self._authentication.accounts)
+        return rule
 
     def _look(self, rule: _Rule, method: str) -> None:
         """Find out who calls where that need not be known, because a rule about roles wants to know it all the same."""
@@ -133,4 +146,8 @@ class GlobalGuard:
         view = current_app.view_functions.get(endpoint)
         if getattr(view, "_auth_disabled", False) or getattr(view, "is_guarded_by_flarchitect", False):
             return
-        self._guard()
+        if asks_for_roles(view):
+            # What a view says of itself counts, and not what the configuration says of all.
+            self._guard.recognise()
+        else:
+            self._guard()
