@@ -7,6 +7,7 @@ import json
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import sessionmaker
 
 from flarchitect_core.testing import error_of
 
@@ -307,16 +308,60 @@ def test_own_routes_at_the_paths_of_me_and_refresh_are_kept(start, kit):
     assert served.post("/auth/refresh", headers=served.bearer()).get_data() == b"mine"
 
 
+def registered(kit, session=None, **columns):
+    """Make what `API_REGISTER_USER` may be: it gives the user, and stores it by itself where it has a session."""
+
+    def register(data):
+        user = kit.User(username=data["username"], password_hash=kit.hash_of(data["password"]), **columns)
+        if session is not None:
+            with session() as own:
+                own.add(user)
+                own.commit()
+        return user
+
+    return register
+
+
 @pytest.mark.contract("auth 5.6")
-def test_a_registration_tells_nothing_about_accounts(start, kit):
-    made = []
-    served = start(API_EXPOSE_REGISTER=True, API_REGISTER_USER=made.append)
+@pytest.mark.parametrize("stores_itself", [False, True])
+def test_a_registration_tells_nothing_about_accounts(start, sessions, kit, database_uri, stores_itself):
+    engine = sa.create_engine(database_uri)
+    register = registered(kit, sessionmaker(engine) if stores_itself else None)
+    served = start(sessions=sessions, API_EXPOSE_REGISTER=True, API_REGISTER_USER=register)
     body = {"username": "lena", "password": "a long enough one"}
     first, second = (served.post("/auth/register", json=body) for _ in range(2))
     assert (first.status_code, first.get_json()["value"]) == (202, second.get_json()["value"])
-    assert made == [body, body]
-    errors = error_of(served.post("/auth/register", json={**body, "password": "too short"}), 400)
+    assert second.status_code == 202
+    assert list(first.headers.keys()) == list(second.headers.keys())
+    assert served.rows("SELECT count(*) FROM users WHERE username = 'lena'") == [(1,)]
+    assert served.login(**body)["user_pk"]
+    # Nobody takes an account over by registering it again.
+    assert served.post("/auth/register", json={"username": "mira", "password": "another long one"}).status_code == 202
+    assert served.login()
+    engine.dispose()
+
+
+@pytest.mark.contract("auth 5.6")
+def test_a_registration_asks_for_a_long_password_and_the_login_name_by_its_own_name(start, kit):
+    made = []
+    config = {"API_EXPOSE_REGISTER": True, "API_REGISTER_USER": made.append}
+    served = start(**config, API_USER_LOOKUP_FIELD="totp_secret")
+    body = {"totp_secret": "lena", "password": "x" * 12}
+    errors = error_of(served.post("/auth/register", json={**body, "password": "x" * 11}), 400)
     assert list(errors["fields"]) == ["password"]
+    assert list(error_of(served.post("/auth/register", json={"password": "x" * 12}), 400)["fields"]) == ["totp_secret"]
+    assert served.post("/auth/register", json={**body, "is_active": False, "roles": "boss"}).status_code == 202
+    assert made == [body]
+    assert start(**config, API_PASSWORD_MIN_LENGTH=3).post("/auth/register", json={}).status_code == 400
+
+
+def test_a_registration_that_fails_for_another_reason_is_no_success(start, kit):
+    served = start(API_EXPOSE_REGISTER=True, API_REGISTER_USER=registered(kit, role_names=sa.null()))
+    body = {"username": "lena", "password": "a long enough one"}
+    error_of(served.post("/auth/register", json=body), 422, "not_null_violation")
+    served.execute(sa.text("ALTER TABLE users RENAME TO elsewhere"))
+    assert served.post("/auth/register", json=body).status_code >= 500
+    served.execute(sa.text("ALTER TABLE elsewhere RENAME TO users"))
 
 
 @pytest.mark.contract("auth S-32")

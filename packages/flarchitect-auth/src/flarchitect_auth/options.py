@@ -337,7 +337,7 @@ REGISTER_USER: Option[Any] = Option(
     "REGISTER_USER",
     None,
     function,
-    "Callable that takes the checked body of a registration and makes the user.",
+    "Callable that takes the checked body of a registration, login name and password, and gives the user to store.",
     owner=_OWNER,
     topic=_ROUTES,
 )

@@ -13,6 +13,7 @@ from flarchitect_auth.audit import tell
 from flarchitect_auth.cookies import clear_cookies, cookie_name, set_cookies
 from flarchitect_auth.errors import AuthenticationError
 from flarchitect_auth.me import described_to_itself
+from flarchitect_auth.registration import login_name, register
 from flarchitect_auth.schemas import LogoutSchema, PresentedLogin, RefreshSchema, RegisterSchema, TokenSchema
 from flarchitect_auth.sessions import TokenPair, log_in, log_out, renew
 from flarchitect_auth.strategies.basic import invalid_credentials
@@ -146,7 +147,7 @@ class AuthViews:
         """Make an account; whether there was one already is not told."""
         self._authentication.require_tls()
         with self._authentication.throttle.attempt(None):
-            self._settings.get(options.REGISTER_USER)(deserialized_data)
+            register(self._authentication, deserialized_data)
         return {"message": "If the account can be made, it has been."}, 202, _PRIVATE
 
     def key_set(self) -> Any:
@@ -194,7 +195,9 @@ def _routes(authentication: Authentication) -> list[tuple[str, str, View, dict[s
     if has_users and settings.get(options.EXPOSE_ME) and not _is_taken(authentication.state, me, "GET"):
         routes.append((me, "GET", views.me, {"roles": True, **said, "summary": "The current user"}))
     if settings.get(options.EXPOSE_REGISTER):
-        schema = RegisterSchema(password_min_length=settings.get(options.PASSWORD_MIN_LENGTH))
+        schema = RegisterSchema(
+            login_name=login_name(authentication), password_min_length=settings.get(options.PASSWORD_MIN_LENGTH)
+        )
         routes.append((REGISTER, "POST", views.register, {"input_schema": schema, **said, **public}))
     return routes
 

@@ -55,7 +55,12 @@ class TokenSchema(ma.Schema):
 
 
 class RegisterSchema(ma.Schema):
-    """A new account; the names of the fields are those of a login."""
+    """A new account.
+
+    Args:
+        login_name: What the login name is called, in the body and in what is loaded.
+        password_min_length: Characters.
+    """
 
     class Meta:
         unknown = ma.EXCLUDE
@@ -63,6 +68,7 @@ class RegisterSchema(ma.Schema):
     username = fields.String(required=True, validate=validate.Length(min=1, max=255))
     password = fields.String(required=True, load_only=True)
 
-    def __init__(self, *, password_min_length: int = 12, **arguments: Any) -> None:
+    def __init__(self, *, login_name: str = "username", password_min_length: int = 12, **arguments: Any) -> None:
         super().__init__(**arguments)
+        self.fields["username"].data_key = self.fields["username"].attribute = login_name
         self.fields["password"].validators.append(validate.Length(min=password_min_length, max=4096))
