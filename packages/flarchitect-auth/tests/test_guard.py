@@ -16,13 +16,14 @@ from flask import Blueprint, Flask, abort
 from flask.views import MethodView
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from flarchitect_auth.decorators import jwt_authentication, public, require_roles
+from flarchitect_auth.decorators import jwt_authentication, public, require_roles, require_scopes
 from flarchitect_auth.part import AuthPart
 from flarchitect_core.access.identity import current_user, get_current_user, set_current_user
 from flarchitect_core.architect import Architect
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.plugins import PluginBase
+from flarchitect_core.state import state_of
 from flarchitect_core.testing import count_statements, error_of
 
 
@@ -471,14 +472,20 @@ def test_a_refused_token_costs_no_statement(served, kit):
 @pytest.mark.contract("auth S-28")
 def test_the_log_tells_what_happened_to_whom_and_never_a_secret(start, kit, caplog):
     caplog.set_level(logging.DEBUG)
-    served = start(
-        prepare=lambda app: app.add_url_rule("/boss", "boss", require_roles("boss")(lambda: "x")), API_LOG_REQUESTS=True
-    )
+
+    def prepare(app):
+        app.add_url_rule("/boss", "boss", require_roles("boss")(lambda: "x"))
+        app.add_url_rule("/scope", "scope", require_scopes("much")(lambda: "x"))
+
+    served = start(prepare=prepare, API_LOG_REQUESTS=True)
+    with served.app.app_context():
+        narrow = state_of().authentication.tokens.issue("access", "1", {}, scopes=["little"]).token
     served.post("/auth/login", json={"username": "mira", "password": "canary-password"})
     first = served.login()
     second = served.refresh(first["refresh_token"]).get_json()["value"]
     served.refresh(first["refresh_token"])
     served.get("/boss", headers=kit.bearer(second["access_token"]))
+    served.get("/scope", headers=kit.bearer(narrow))
     served.get("/boss", headers=kit.bearer(second["access_token"] + "x"))
     served.post("/auth/logout", headers=kit.bearer(second["access_token"]))
     records = [record for record in caplog.records if record.name == "flarchitect.auth"]
@@ -488,6 +495,7 @@ def test_the_log_tells_what_happened_to_whom_and_never_a_secret(start, kit, capl
         ("auth.login.ok", "1"),
         ("auth.refresh.ok", "1"),
         ("auth.refresh_reuse", "1"),
+        ("auth.denied", "1"),
         ("auth.denied", "1"),
         ("auth.denied", None),
         ("auth.logout", "1"),

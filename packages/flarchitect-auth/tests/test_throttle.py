@@ -166,6 +166,29 @@ def test_for_an_unknown_name_a_password_is_checked_all_the_same(served, counted)
 
 
 @pytest.mark.contract("auth S-15")
+@pytest.mark.parametrize("way", ["login", "basic"])
+def test_an_unknown_name_costs_the_work_of_a_known_one(start, sessions, counted, way):
+    served = start(sessions=sessions, API_AUTHENTICATE_METHOD=["jwt", "basic"])
+
+    def work_of(name):
+        statements, checks = [], len(counted)
+        listener = lambda *a: statements.append(a[2])  # noqa: E731
+        sa.event.listen(served.engine, "before_cursor_execute", listener)
+        if way == "login":
+            attempt(served, name)
+        else:
+            encoded = base64.b64encode(f"{name}:wrong horse".encode()).decode()
+            error_of(served.get("/plain", headers={"Authorization": f"Basic {encoded}"}), 401, "invalid_credentials")
+        sa.event.remove(served.engine, "before_cursor_execute", listener)
+        return statements, len(counted) - checks
+
+    work_of("the first nobody")  # who is judged like some user, whom we read once
+    statements, checks = work_of("mira")
+    assert (len(statements), checks) == (1, 1)
+    assert work_of("nobody") == (statements, checks)
+
+
+@pytest.mark.contract("auth S-15")
 def test_a_user_without_a_password_is_no_model_for_the_unknown(served, kit, monkeypatch):
     served.execute(sa.update(kit.User).where(kit.User.id == 1).values(password_hash=None))
     seen = []

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from flask import current_app, has_request_context, request
 
+from flarchitect_auth.audit import tell
 from flarchitect_auth.current import authentication_of
 from flarchitect_auth.errors import ForbiddenError
 from flarchitect_auth.roles import RoleRule, forbidden, is_fulfilled, require_user
@@ -104,11 +105,12 @@ def require_scopes(*scopes: str) -> Callable[[Function], Function]:
     """
 
     def check() -> None:
-        require_user()
+        user = require_user()
         scope = current_request()
         credentials = None if scope is None else scope.credentials
         granted = None if credentials is None else credentials.scopes
         if granted is not None and not granted.issuperset(scopes):
+            tell("auth.denied", user_pk=authentication_of().accounts.key_of(user), reason="insufficient_scope")
             raise ForbiddenError(
                 f"These credentials are not for this. They need the scope {' '.join(scopes)}.",
                 "insufficient_scope",
