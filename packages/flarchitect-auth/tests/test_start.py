@@ -103,6 +103,49 @@ def test_a_route_that_is_taken_stops_the_start(start):
     assert start(prepare=prepare, API_AUTO_AUTH_ROUTES=False)
 
 
+# Option to its default, and whether `Meta`, and a method in `Meta`, may set it.
+OPTIONS = {
+    "API_AUTHENTICATE": (None, True, True),
+    "API_AUTHENTICATE_METHOD": (None, True, True),
+    "API_USER_MODEL": (None, False, False),
+    "API_USER_LOOKUP_FIELD": (None, True, False),
+    "API_CREDENTIAL_CHECK_METHOD": (None, True, False),
+    "API_CREDENTIAL_HASH_FIELD": (None, True, False),
+    "API_KEY_AUTH_AND_RETURN_METHOD": (None, True, False),
+    "API_CUSTOM_AUTH": (None, False, False),
+    "API_AUTO_AUTH_ROUTES": (True, False, False),
+    "API_AUTH_REFRESH_ROUTE": ("/auth/refresh", False, False),
+    "API_AUTH_ME_ROUTE": ("/auth/me", False, False),
+    "API_EXPOSE_ME": (True, False, False),
+    "API_JWT_ALGORITHM": ("HS256", False, False),
+    "API_JWT_ALLOWED_ALGORITHMS": (None, False, False),
+    "API_JWT_EXPIRY_TIME": (360, False, False),
+    "API_JWT_REFRESH_EXPIRY_TIME": (2880, False, False),
+    "API_JWT_ISSUER": (None, False, False),
+    "API_JWT_AUDIENCE": (None, False, False),
+    "API_JWT_LEEWAY": (0, False, False),
+    "ACCESS_SECRET_KEY": (None, False, False),
+    "REFRESH_SECRET_KEY": (None, False, False),
+    "ACCESS_PRIVATE_KEY": (None, False, False),
+    "ACCESS_PUBLIC_KEY": (None, False, False),
+    "REFRESH_PRIVATE_KEY": (None, False, False),
+    "REFRESH_PUBLIC_KEY": (None, False, False),
+    "API_ROLE_MAP": (None, True, False),
+    "API_ROLES_REQUIRED": (None, True, False),
+    "API_ROLES_ACCEPTED": (None, True, False),
+    "API_AUTH_REQUIREMENTS": (None, True, False),
+    "API_AUTH_TOKEN_PROVIDERS": (("header",), True, True),
+    "API_AUTH_COOKIE_NAME": ("access_token", True, True),
+}
+
+
+@pytest.mark.contract("auth 1")
+@pytest.mark.parametrize("key", OPTIONS)
+def test_an_option_has_the_default_and_the_places_of_the_contract(key):
+    (option,) = [option for option in AUTH_OPTIONS if key in (option.key, *option.aliases)]
+    assert (option.default, option.meta, option.method) == OPTIONS[key]
+
+
 def test_every_option_is_known_to_belong_to_this_distribution():
     assert {owner_of(option.key) for option in AUTH_OPTIONS} == {"flarchitect-auth"}
 

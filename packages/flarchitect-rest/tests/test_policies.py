@@ -223,6 +223,7 @@ def test_exports_have_the_rows_of_the_caller_only(served, accepts):
 
 
 @pytest.mark.contract("S-19")
+@pytest.mark.contract("auth 17.28")
 def test_a_row_cannot_be_given_away(served):
     api = served()
     answer = api.patch("/api/customers/2", json={"seller_id": 2}, headers=calls("ada"))
