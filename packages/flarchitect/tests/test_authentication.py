@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import json
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from flask import Flask
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from flarchitect_auth.part import AuthPart
+from flarchitect_core.access.rules import Policy
 from flarchitect_core.architect import Architect
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.plugins import PluginBase
@@ -338,3 +340,68 @@ def test_a_token_costs_one_statement_more(library):
             assert each.client.get("/api/books", headers=given).status_code == 200
         counts.append(len(log))
     assert counts[0] == counts[1] + 1
+
+
+# --- what decides about rows ------------------------------------------------------------------------------------------
+
+
+def explained(library: Library, *words: str) -> tuple[int, str]:
+    result = library.app.test_cli_runner().invoke(args=["flarchitect", "policy", "explain", *words])
+    return result.exit_code, result.output.strip()
+
+
+def by_title(Book: Any, user: Any) -> Any:
+    return Book.title == user.name
+
+
+class Hooks:
+    def scope_query(self, query: Any, user: Any, **_: Any) -> Any:
+        return query.where(sa.column("title") == user.name)
+
+    def can_delete(self, **_: Any) -> bool:
+        return False
+
+
+@pytest.mark.contract("auth 11")
+@pytest.mark.parametrize(
+    "meta, words, rule, condition",
+    [
+        ({}, ["mira", "Book", "read"], "no policy: every row", ""),
+        ({"access_policy": Policy(read=True)}, ["mira", "Book", "read"], "every row", ""),
+        ({"access_policy": Policy(read=True)}, ["mira", "Book", "delete"], "no row", "WHERE false"),
+        ({"access_policy": Policy(by_title)}, ["2", "Book", "update"], "by_title", "WHERE books.title = 'noor'"),
+        (
+            {"access_policy": Policy(by_title)},
+            ["-", "Book", "read"],
+            "no row: by_title says nothing about nobody",
+            "WHERE false",
+        ),
+        ({"access_policy": Policy(read={"editor": True, "*": by_title})}, ["mira", "Book", "read"], "*", "= 'mira'"),
+        ({"access_policy": Policy(read={"editor": True, "*": by_title})}, ["noor", "Book", "read"], "editor", ""),
+        ({"tenant_field": "author_id"}, ["mira", "Book", "read"], "tenant author_id = None", "WHERE false"),
+        ({"access_policy": Hooks}, ["mira", "Book", "read"], "hooks can_delete, scope_query", "title = 'mira'"),
+    ],
+)
+def test_the_command_tells_which_rule_decides_and_its_sql(library, meta, words, rule, condition):
+    code, output = explained(library(book=meta), *words)
+    assert code == 0
+    told, _, sql = output.partition("\n")
+    assert told.startswith(f"{words[2]} Book: ")
+    assert rule in told
+    assert sql.startswith("SELECT books.id")
+    assert (condition in sql) if condition else ("WHERE" not in sql)
+    code, output = explained(library(book=meta), *words, "--json")
+    assert json.loads(output) == {"model": "Book", "action": words[2], "rule": told.partition(": ")[2], "sql": sql}
+
+
+@pytest.mark.contract("auth 11")
+def test_the_command_says_what_it_cannot_tell(library):
+    def scope_query(query: Any, request: Any, **_: Any) -> Any:
+        return query.where(sa.column("title") == request.headers["X-Title"])
+
+    served = library(book={"access_policy": {"scope_query": scope_query}})
+    code, output = explained(served, "mira", "Book", "read")
+    assert (code, "outside of a request" in output, "Traceback" in output) == (1, True, False)
+    assert "Did you mean Book?" in explained(served, "mira", "Bok", "read")[1]
+    assert "No user is called 'lena'" in explained(served, "lena", "Book", "read")[1]
+    assert explained(served, "mira", "Book", "burn")[0] == 2

@@ -111,7 +111,14 @@ def _explain(user: str, model: str, action: RowAction, as_json: bool) -> None:
         near = nearest(model, [each.name for each in state.registry], limit=1)
         hint = f" Did you mean {near[0]}?" if near else ""
         raise click.ClickException(f"No published model is called {model!r}.{hint}")
-    explanation = explain(state, resource, action, None if user == "-" else _found(authentication, user))
+    who = None if user == "-" else _found(authentication, user)
+    try:
+        explanation = explain(state, resource, action, who)
+    except Exception as error:
+        raise click.ClickException(
+            f"The policy of {model} cannot be asked here: {type(error).__name__}: {error}. A hook that looks at its "
+            f"`request` gets None outside of a request."
+        ) from error
     if as_json:
         click.echo(json.dumps(asdict(explanation), indent=2))
     else:

@@ -84,7 +84,10 @@ class Policy:
 
     def explain(self, action: RowAction, user: Any) -> str:
         """Say which rule decides about a user, for people."""
-        return _explained(self.rules[action], user)
+        rule = self.rules[action]
+        if user is None and not isinstance(rule, (bool, Mapping)):
+            return f"no row: {_name_of(rule)} says nothing about nobody"
+        return _explained(rule, user)
 
 
 def owner(attribute: str, *, of: str = "id") -> Callable[[Any, Any], Clause | bool]:
