@@ -259,6 +259,24 @@ def test_with_the_denylist_an_access_token_ends_with_its_login(start, sessions, 
     assert served.get("/plain", headers=others).status_code == 200
 
 
+@pytest.mark.contract("auth S-11")
+@pytest.mark.contract("auth 5.4")
+def test_two_logouts_at_once_are_one_logout(start, sessions, kit):
+    served = start(sessions=sessions, API_JWT_DENYLIST=True)
+    headers = served.bearer()
+    begun, others = [], []
+
+    def be_faster(connection, cursor, statement, *_):
+        if statement.startswith("INSERT INTO denied_access_tokens") and not begun:
+            begun.append(statement)
+            others.append(served.app.test_client().post("/auth/logout", headers=headers).status_code)
+
+    sa.event.listen(served.engine, "before_cursor_execute", be_faster)
+    assert served.post("/auth/logout", headers=headers).status_code == 200
+    assert others == [200]
+    error_of(served.get("/plain", headers=headers), 401, "invalid_token")
+
+
 @pytest.mark.contract("auth S-12")
 def test_tokens_from_before_a_moment_count_no_more(served, kit):
     pair = served.login()

@@ -12,13 +12,13 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import sqlalchemy as sa
 from flask import current_app, has_app_context
-from sqlalchemy.exc import OperationalError, ProgrammingError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError, SQLAlchemyError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flarchitect_auth import options
@@ -358,7 +358,8 @@ class TokenStore:
         with self.session() as session:
             if session.get(DeniedToken, jti) is None:
                 session.add(DeniedToken(jti=jti, expires_at=expires_at))
-                session.commit()
+                with suppress(IntegrityError):  # it was logged out twice at once
+                    session.commit()
 
     def is_denied(self, jti: object) -> bool:
         """Say whether an access token was logged out."""
