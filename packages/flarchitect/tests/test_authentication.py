@@ -342,6 +342,79 @@ def test_a_token_costs_one_statement_more(library):
     assert counts[0] == counts[1] + 1
 
 
+# --- PUT: what changes and creates, for rules that do not name it -----------------------------------------------------
+
+READERS = {"GET": "reader", "POST": "editor", "PATCH": "editor", "DELETE": "editor"}
+
+
+def replaced(library: Library, name: str | None) -> int:
+    book = {"title": "Replaced", "author_id": 1}
+    return library.client.put("/api/books/1", json=book, headers=library.headers(name)).status_code
+
+
+@pytest.mark.contract("auth 9.3")
+@pytest.mark.parametrize(
+    "role_map, mira, noor",
+    [
+        (READERS, 403, 200),
+        ({"PATCH": "editor"}, 403, 200),
+        ({"POST": "editor"}, 403, 200),
+        ({"PATCH": "editor", "POST": "boss"}, 403, 403),
+        ({"PATCH": "editor", "*": True}, 403, 200),
+        ({"ALL": "editor"}, 403, 200),
+        ("editor", 403, 200),
+        ({**READERS, "PUT": "reader"}, 200, 200),
+        ({**READERS, "PUT": True}, 200, 200),
+        ({"GET": "boss"}, 200, 200),
+    ],
+)
+def test_a_put_needs_the_roles_of_what_it_does(library, role_map, mira, noor):
+    served = library(API_ROLE_MAP=role_map)
+    assert (replaced(served, "mira"), replaced(served, "noor"), replaced(served, None)) == (mira, noor, 401)
+
+
+@pytest.mark.contract("auth 9.4")
+def test_a_refused_put_tells_the_rule_that_refused(library):
+    served = library(API_ROLE_MAP={"PATCH": "reader", "POST": "editor"})
+    book = {"title": "Replaced", "author_id": 1}
+    errors = error_of(served.client.put("/api/books/1", json=book, headers=served.headers("mira")), 403)
+    assert (errors["required_roles"], errors["resolved_from"]) == (["editor"], "POST")
+
+
+@pytest.mark.contract("auth 10")
+@pytest.mark.contract("auth 13")
+@pytest.mark.parametrize(
+    "meta, config, anonymous",
+    [
+        ({}, {"API_AUTH_REQUIREMENTS": {"POST": True, "PATCH": True, "DELETE": True, "*": False}}, 401),
+        ({}, {"API_AUTH_REQUIREMENTS": {"POST": True, "DEFAULT": False}}, 401),
+        ({}, {"API_AUTH_REQUIREMENTS": {"POST": False, "PATCH": False}}, 200),
+        ({}, {"API_AUTH_REQUIREMENTS": {"POST": True, "PATCH": True, "PUT": False}}, 200),
+        ({}, {"API_AUTH_REQUIREMENTS": {"GET": False}}, 401),
+        ({"patch_authenticate_method": "jwt"}, {"API_AUTHENTICATE_METHOD": None}, 401),
+        ({"post_authenticate_method": "jwt"}, {"API_AUTHENTICATE_METHOD": None}, 401),
+        ({"get_authenticate_method": "jwt"}, {"API_AUTHENTICATE_METHOD": None}, 200),
+        ({"authenticate": False, "patch_authenticate": True}, {}, 401),
+        ({"authenticate": False, "post_authenticate": True}, {}, 401),
+        ({"authenticate": False}, {}, 200),
+        ({"patch_authenticate": False}, {}, 401),
+        ({"put_authenticate": False}, {}, 200),
+    ],
+)
+def test_a_put_is_open_only_where_what_it_does_is(library, meta, config, anonymous):
+    assert replaced(library(book=meta, **config), None) == anonymous
+
+
+@pytest.mark.contract("auth 13")
+def test_a_put_is_recognised_like_a_patch(library):
+    served = library(book={"patch_authenticate_method": "basic"})
+    basic = base64.b64encode(f"mira:{PASSWORD}".encode()).decode()
+    book = {"title": "Replaced", "author_id": 1}
+    assert replaced(served, "mira") == 401
+    answer = served.client.put("/api/books/1", json=book, headers={"Authorization": f"Basic {basic}"})
+    assert answer.status_code == 200
+
+
 # --- what decides about rows ------------------------------------------------------------------------------------------
 
 

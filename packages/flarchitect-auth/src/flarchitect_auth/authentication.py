@@ -16,6 +16,7 @@ from flarchitect_auth.csrf import CsrfGuard
 from flarchitect_auth.errors import AuthenticationError, ForbiddenError
 from flarchitect_auth.keys import Keys
 from flarchitect_auth.providers import Providers
+from flarchitect_auth.requirements import DONE_BY_PUT
 from flarchitect_auth.strategies.api_key import ApiKeyStrategy
 from flarchitect_auth.strategies.basic import BasicStrategy
 from flarchitect_auth.strategies.custom import CustomStrategy
@@ -36,7 +37,7 @@ from flarchitect_core.state import ApplicationState
 if TYPE_CHECKING:
     from flarchitect_core.model.registry import Registry
 
-__all__ = ["METHODS", "Authentication", "challenges", "each_operation", "methods_of"]
+__all__ = ["METHODS", "Authentication", "challenges", "each_operation", "is_switched_off", "methods_of"]
 
 METHODS = ("jwt", "basic", "api_key", "custom")
 
@@ -44,10 +45,22 @@ METHODS = ("jwt", "basic", "api_key", "custom")
 def methods_of(settings: Settings, model: type | None, method: str | None) -> tuple[str, ...]:
     """List how callers are recognised, in the order in which it is tried; the names are not checked here."""
     value = settings.get(options.AUTHENTICATE_METHOD, model=model, method=method)
+    if method == "PUT" and value == settings.get(options.AUTHENTICATE_METHOD, model=model):
+        likes = (settings.get(options.AUTHENTICATE_METHOD, model=model, method=like) for like in DONE_BY_PUT)
+        value = next((like for like in likes if like and like != value), value)
     if not value:
         return ()
     words = [value] if isinstance(value, str) else value
     return tuple(dict.fromkeys(word.strip().lower() for word in words))
+
+
+def is_switched_off(settings: Settings, model: type | None, method: str) -> bool:
+    """Say whether `API_AUTHENTICATE` opens a method: PUT not where it asks for the callers of what a PUT does."""
+    if settings.get(options.AUTHENTICATE, model=model, method=method) is not False:
+        return False
+    if method != "PUT" or settings.get(options.AUTHENTICATE, model=model) is not False:
+        return True
+    return not any(settings.get(options.AUTHENTICATE, model=model, method=like) for like in DONE_BY_PUT)
 
 
 class Authentication:

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from flask import current_app, request
 
 from flarchitect_auth import options
-from flarchitect_auth.authentication import Authentication, methods_of
+from flarchitect_auth.authentication import Authentication, is_switched_off, methods_of
 from flarchitect_auth.decorators import asks_for_roles
 from flarchitect_auth.errors import AuthenticationError
 from flarchitect_auth.requirements import Requirement, requirement_of
-from flarchitect_auth.roles import RoleRule, rule_of
+from flarchitect_auth.roles import RoleRule, rules_of
 from flarchitect_auth.strategies.strategy import Strategy
 from flarchitect_core.access.asked import Asked
 from flarchitect_core.errors import ConfigurationError
@@ -28,7 +28,7 @@ class _Rule:
     requirement: Requirement
     is_required: bool
     strategies: tuple[Strategy, ...]
-    roles: RoleRule | None
+    roles: tuple[RoleRule, ...]
 
     def needs_authentication(self) -> bool:
         decided = self.requirement() if callable(self.requirement) else self.requirement
@@ -53,7 +53,7 @@ class AccessGuard:
     def is_open(self) -> bool:
         """Whether it lets everybody pass without a look."""
         return all(
-            not rule.is_required and rule.roles is None and rule.requirement in (None, False)
+            not rule.is_required and not rule.roles and rule.requirement in (None, False)
             for rule in self._rules.values()
         )
 
@@ -65,8 +65,8 @@ class AccessGuard:
             ForbiddenError: The caller lacks a role (403).
         """
         rule = self._recognise()
-        if rule.roles is not None:
-            rule.roles.enforce(self._authentication.accounts)
+        for roles in rule.roles:
+            roles.enforce(self._authentication.accounts)
 
     def recognise(self) -> None:
         """Find out who calls, for a view that asks for roles itself.
@@ -81,7 +81,7 @@ class AccessGuard:
         rule = self._rules.get(method, self._fallback)
         if rule.needs_authentication():
             self._authentication.authenticate(rule.strategies, self._asked, method)
-        elif (has_roles or rule.roles is not None) and rule.strategies:
+        elif (has_roles or rule.roles) and rule.strategies:
             self._look(rule, method)
         return rule
 
@@ -96,9 +96,9 @@ class AccessGuard:
     def _rule(self, method: str) -> _Rule:
         asked, settings = self._asked, self._authentication.settings
         try:
-            roles = rule_of(settings, asked, method)
+            roles = rules_of(settings, asked, method)
             if asked.auth is False:
-                return _Rule(False, False, (), None)
+                return _Rule(False, False, (), ())
             requirement = requirement_of(settings.get(options.AUTH_REQUIREMENTS, model=asked.model), asked, method)
         except ValueError as error:
             raise ConfigurationError(f"A rule about {_named(asked, method)} cannot be read: {error}") from error
@@ -108,8 +108,8 @@ class AccessGuard:
                 f"API_AUTH_REQUIREMENTS demands a known caller of {_named(asked, method)}, and no "
                 f"API_AUTHENTICATE_METHOD says how callers are recognised. Set it, or take the demand back."
             )
-        is_switched_off = settings.get(options.AUTHENTICATE, model=asked.model, method=method) is False
-        return _Rule(requirement, bool(names) and not is_switched_off, self._authentication.strategies(names), roles)
+        is_required = bool(names) and not is_switched_off(settings, asked.model, method)
+        return _Rule(requirement, is_required, self._authentication.strategies(names), roles)
 
 
 def _named(asked: Asked, method: str) -> str:

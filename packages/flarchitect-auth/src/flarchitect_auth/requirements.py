@@ -7,7 +7,10 @@ from typing import Any
 
 from flarchitect_core.access.asked import Asked
 
-__all__ = ["Requirement", "check_requirements", "keys_of", "requirement_of"]
+__all__ = ["DONE_BY_PUT", "Requirement", "check_requirements", "keys_of", "names_put", "requirement_of"]
+
+# What a PUT may do, for rules that do not name it: they are as old as the other methods, and must hold for it too.
+DONE_BY_PUT = ("PATCH", "POST")
 
 Requirement = bool | None | Callable[[], "bool | None"]
 """Whether an operation needs a known caller; `None` when that is decided elsewhere, a callable when by the request."""
@@ -26,6 +29,12 @@ def keys_of(asked: Asked, method: str) -> tuple[str, ...]:
     if method == "GET":
         keys.append(f"GET_{plural}")
     return (*keys, method, "ALL", "*")
+
+
+def names_put(rules: Mapping[Any, Any], asked: Asked) -> bool:
+    """Say whether a map of rules names PUT, and does not only mean it by what stands for all."""
+    given = {str(key).upper() for key in rules}
+    return any(key in given for key in keys_of(asked, "PUT") if "PUT" in key)
 
 
 def requirement_of(value: Any, asked: Asked, method: str) -> Requirement:
@@ -56,6 +65,9 @@ def _decided(value: Any, asked: Asked, method: str) -> bool | None:
     if not isinstance(value, Mapping):
         return _coerced(value)
     given = {str(key).upper(): each for key, each in value.items()}
+    if method == "PUT" and not names_put(value, asked):
+        decisions = {_decided(value, asked, like) for like in DONE_BY_PUT}
+        return True if True in decisions else None if None in decisions else False
     for key in (*keys_of(asked, method), "DEFAULT"):
         found = given.get(key)
         decided = _decided(_ask(found, asked, method), asked, method) if callable(found) else _coerced(found)

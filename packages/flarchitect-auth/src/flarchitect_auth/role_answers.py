@@ -7,7 +7,7 @@ from typing import Any
 from flask import Response
 
 from flarchitect_auth.current import authentication_of
-from flarchitect_auth.roles import RoleRule, described, forbidden, rule_of
+from flarchitect_auth.roles import RoleRule, described, forbidden, rules_of
 from flarchitect_core.access.asked import Asked
 from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.access.roles import RoleRequirement
@@ -44,7 +44,8 @@ def resolve_required_roles(
     enough; and the key of the role map that says so.
     """
     asked = Asked(method.upper(), model, many=many, relation_name=relation_name)
-    rule = rule_of(authentication_of().settings, asked, method.upper())
-    if rule is None:
+    rules = rules_of(authentication_of().settings, asked, method.upper())
+    if not rules:
         return None, False, None
+    rule = rules[0]
     return list(rule.requirement.names) or True, rule.requirement.any_of, rule.resolved_from

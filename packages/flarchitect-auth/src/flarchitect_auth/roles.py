@@ -11,7 +11,7 @@ from flask import request
 from flarchitect_auth import options
 from flarchitect_auth.audit import tell
 from flarchitect_auth.errors import AuthenticationError, ForbiddenError
-from flarchitect_auth.requirements import keys_of
+from flarchitect_auth.requirements import DONE_BY_PUT, keys_of, names_put
 from flarchitect_core import options as core
 from flarchitect_core.access.asked import Asked
 from flarchitect_core.access.identity import get_current_user, known_user
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from flarchitect_auth.accounts import Accounts
 
 __all__ = ["RoleRule", "check_role_map", "described", "forbidden", "infer_resource", "is_fulfilled"]
-__all__ += ["normalise_roles_spec", "require_user", "rule_of"]
+__all__ += ["normalise_roles_spec", "require_user", "rule_of", "rules_of"]
 
 _KNOWN_KEYS = frozenset(
     key
@@ -121,6 +121,19 @@ def rule_of(settings: Settings, asked: Asked, method: str) -> RoleRule | None:
             requirement = role_requirement([names] if isinstance(names, str) else list(names), any_of=any_of)
             return None if requirement is None else RoleRule(requirement)
     return None
+
+
+def rules_of(settings: Settings, asked: Asked, method: str) -> tuple[RoleRule, ...]:
+    """Give all rules about one operation: a PUT that the role map does not name needs what PATCH and POST need.
+
+    Raises:
+        ValueError: The map is none.
+    """
+    role_map = settings.get(options.ROLE_MAP, model=asked.model)
+    is_meant = method == "PUT" and asked.roles is None and isinstance(role_map, Mapping)
+    methods = DONE_BY_PUT if is_meant and not names_put(role_map, asked) else (method,)
+    found = {rule.requirement: rule for each in methods if (rule := rule_of(settings, asked, each)) is not None}
+    return tuple(found.values())
 
 
 def _of_map(role_map: Any, asked: Asked, method: str) -> RoleRule | None:
