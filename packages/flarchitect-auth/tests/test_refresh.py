@@ -289,6 +289,24 @@ def test_a_row_can_be_found_marked_exchanged_revoked_and_forgotten(context):
     assert len(context.rows("SELECT * FROM refresh_tokens")) == 1
 
 
+@pytest.mark.contract("auth 7")
+@pytest.mark.contract("auth 17.4")
+def test_an_exchange_by_code_is_whole_or_not_at_all(context):
+    ends = dt.datetime.now(UTC) + SOON
+    for token in ("a.b.c", "d.e.f"):
+        functions.store_refresh_token(token, 1, "mira", ends)
+    commits = []
+    sa.event.listen(context.engine, "commit", commits.append)
+    functions.rotate_refresh_token("a.b.c", "d.e.f")
+    assert len(commits) == 1
+    columns = "revoked, revoked_reason, replaced_by"
+    (row,) = context.rows(f"SELECT {columns} FROM refresh_tokens WHERE replaced_by IS NOT NULL")
+    assert (bool(row[0]), *row[1:]) == (True, "rotated", token_store.stored_form("d.e.f"))
+    # What was exchanged once is not linked to anything else.
+    functions.rotate_refresh_token("a.b.c", "g.h.i")
+    assert context.rows(f"SELECT {columns} FROM refresh_tokens WHERE replaced_by IS NOT NULL") == [row]
+
+
 @pytest.mark.contract("auth S-14")
 def test_purging_deletes_what_expired_long_ago(context):
     now = dt.datetime.now(UTC)

@@ -252,9 +252,7 @@ def mark_refresh_token_used(token: str, *, replaced_by: str | None = None) -> No
 
 def rotate_refresh_token(old_token: str, new_token: str) -> None:
     """Let a token count no more because another one, which is stored already, has come in its place."""
-    store = authentication_of().store
-    store.mark_used(old_token, new_token)
-    store.revoke(old_token, "rotated")
+    authentication_of().store.replace(old_token, new_token)
 
 
 def revoke_family(family_id: str) -> int:

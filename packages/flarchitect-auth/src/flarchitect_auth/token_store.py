@@ -256,11 +256,8 @@ class TokenStore:
     def _rotate(self, old: str, new: str, expires_at: dt.datetime, jti: str | None, origin: Origin | None) -> Outcome:
         with self.session() as session:
             form, now = self.form(old), _now()
-            counts = (RefreshToken.token == form, ~RefreshToken.revoked, RefreshToken.expires_at > now)
-            exchanged = {"replaced_by": self.form(new), "last_used_at": now}
-            revoked = {"revoked": True, "revoked_at": now, "revoked_reason": "rotated"}
             # Without a look before it: what is read first, some databases show for the rest of the transaction.
-            update = sa.update(RefreshToken).where(*counts).values({**revoked, **exchanged})
+            update = self._replacing(old, new, now).where(RefreshToken.expires_at > now)
             changed: Any = session.execute(update, execution_options=_UNSEEN)
             row = session.get(RefreshToken, form, with_for_update=True)
             if row is None:
@@ -280,6 +277,18 @@ class TokenStore:
             session.execute(sa.insert(RefreshToken).values(values))
             session.commit()
             return "rotated"
+
+    def replace(self, old: str, new: str) -> None:
+        """Let a token count no more because of another one that was stored; nothing happens when it counts no more."""
+        with self.session() as session:
+            session.execute(self._replacing(old, new, _now()), execution_options=_UNSEEN)
+            session.commit()
+
+    def _replacing(self, old: str, new: str, now: dt.datetime) -> sa.Update:
+        exchanged = {"replaced_by": self.form(new), "last_used_at": now}
+        revoked = {"revoked": True, "revoked_at": now, "revoked_reason": "rotated"}
+        update = sa.update(RefreshToken).where(RefreshToken.token == self.form(old), ~RefreshToken.revoked)
+        return update.values({**revoked, **exchanged})
 
     def _may_repeat(self, session: Session, row: RefreshToken, now: dt.datetime) -> bool:
         """Say whether a token that was exchanged may be exchanged once more: its client may have lost the answer."""
