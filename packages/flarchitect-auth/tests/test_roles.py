@@ -7,7 +7,13 @@ from types import SimpleNamespace
 import pytest
 
 from flarchitect_auth import role_answers, roles
-from flarchitect_auth.decorators import jwt_authentication, require_roles, roles_accepted, roles_required
+from flarchitect_auth.decorators import (
+    jwt_authentication,
+    require_roles,
+    require_scopes,
+    roles_accepted,
+    roles_required,
+)
 from flarchitect_core.access.identity import set_current_user
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.exceptions import CustomHTTPException
@@ -212,8 +218,11 @@ def test_a_view_that_says_its_roles_is_judged_by_them_alone(start, config):
 def test_where_nobody_is_asked_a_decorated_view_knows_who_calls(start):
     def prepare(app):
         app.add_url_rule("/reader", "b", require_roles("reader")(lambda: "ok"))
+        app.add_url_rule("/scope", "c", require_scopes("much")(lambda: "ok"))
 
     served = start(prepare=prepare, API_AUTH_REQUIREMENTS={"GET": False})
+    assert served.get("/scope", headers=served.bearer()).status_code == 200
+    error_of(served.get("/scope"), 401, "authentication_required")
     assert served.get("/reader", headers=served.bearer()).status_code == 200
     error_of(served.get("/reader", headers=served.bearer("noor")), 403, "missing_roles")
     error_of(served.get("/reader"), 401, "authentication_required")

@@ -21,6 +21,7 @@ from flarchitect_core.http.request_scope import current_request
 
 __all__ = [
     "asks_for_roles",
+    "asks_who_calls",
     "jwt_authentication",
     "public",
     "require_roles",
@@ -75,10 +76,7 @@ def require_roles(*roles: str, any_of: bool = False) -> Callable[[Function], Fun
         return render_error(authentication_of().state, error.as_api_error())
 
     def decorate(function: Function) -> Function:
-        decorated = _before(function, check)
-        said = SimpleNamespace(__name__="require_roles", _args=names, _any_of=any_of)
-        decorated._decorators = [*getattr(function, "_decorators", ()), said]  # type: ignore[attr-defined]  # noqa: SLF001
-        return decorated
+        return _saying(_before(function, check), "require_roles", _args=names, _any_of=any_of)
 
     return decorate
 
@@ -86,6 +84,11 @@ def require_roles(*roles: str, any_of: bool = False) -> Callable[[Function], Fun
 def asks_for_roles(view: object) -> bool:
     """Say whether a view is decorated with roles of its own."""
     return any(said.__name__ == "require_roles" for said in getattr(view, "_decorators", ()))
+
+
+def asks_who_calls(view: object) -> bool:
+    """Say whether a view is decorated with anything that judges its caller."""
+    return bool(getattr(view, "_decorators", ()))
 
 
 def roles_required(*roles: str) -> Callable[[Function], Function]:
@@ -117,7 +120,14 @@ def require_scopes(*scopes: str) -> Callable[[Function], Function]:
                 required_scopes=list(scopes),
             )
 
-    return lambda function: _before(function, check)
+    return lambda function: _saying(_before(function, check), "require_scopes", _args=scopes)
+
+
+def _saying(decorated: Function, name: str, **arguments: Any) -> Function:
+    """Let a decorated view say by what it was decorated, for guards and documents."""
+    said = SimpleNamespace(__name__=name, **arguments)
+    decorated._decorators = [*getattr(decorated, "_decorators", ()), said]  # type: ignore[attr-defined]  # noqa: SLF001
+    return decorated
 
 
 def _before(function: Function, check: Callable[[], Any]) -> Function:

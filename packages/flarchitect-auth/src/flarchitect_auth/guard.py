@@ -8,7 +8,7 @@ from flask import current_app, request
 
 from flarchitect_auth import options
 from flarchitect_auth.authentication import Authentication, is_switched_off, methods_of
-from flarchitect_auth.decorators import asks_for_roles
+from flarchitect_auth.decorators import asks_for_roles, asks_who_calls
 from flarchitect_auth.errors import AuthenticationError
 from flarchitect_auth.requirements import Requirement, requirement_of
 from flarchitect_auth.roles import RoleRule, rules_of
@@ -57,14 +57,17 @@ class AccessGuard:
             for rule in self._rules.values()
         )
 
-    def __call__(self) -> None:
+    def __call__(self, *, wants_user: bool = False) -> None:
         """Judge the current request.
+
+        Args:
+            wants_user: The view wants to know who calls, also where nobody has to be known.
 
         Raises:
             AuthenticationError: Nobody knows who calls (401).
             ForbiddenError: The caller lacks a role (403).
         """
-        rule = self._recognise()
+        rule = self._recognise(wants_user=wants_user)
         for roles in rule.roles:
             roles.enforce(self._authentication.accounts)
 
@@ -74,14 +77,14 @@ class AccessGuard:
         Raises:
             AuthenticationError: Nobody knows, and somebody must.
         """
-        self._recognise(has_roles=True)
+        self._recognise(wants_user=True)
 
-    def _recognise(self, *, has_roles: bool = False) -> _Rule:
+    def _recognise(self, *, wants_user: bool) -> _Rule:
         method = self._asked.method or ("GET" if request.method == "HEAD" else request.method)
         rule = self._rules.get(method, self._fallback)
         if rule.needs_authentication():
             self._authentication.authenticate(rule.strategies, self._asked, method)
-        elif (has_roles or rule.roles) and rule.strategies:
+        elif (wants_user or rule.roles) and rule.strategies:
             self._look(rule, method)
         return rule
 
@@ -150,4 +153,4 @@ class GlobalGuard:
             # What a view says of itself counts, and not what the configuration says of all.
             self._guard.recognise()
         else:
-            self._guard()
+            self._guard(wants_user=asks_who_calls(view))
