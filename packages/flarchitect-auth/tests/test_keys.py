@@ -30,6 +30,11 @@ PAIRS = {
     "EdDSA": pair_of(ed25519.Ed25519PrivateKey.generate()),
 }
 PAIRS["PS256"] = PAIRS["RS256"]
+OTHER = {
+    "RS256": pair_of(rsa.generate_private_key(65537, 2048)),
+    "ES256": pair_of(ec.generate_private_key(ec.SECP256R1())),
+    "EdDSA": pair_of(ed25519.Ed25519PrivateKey.generate()),
+}
 NO_SECRETS = {"ACCESS_SECRET_KEY": None, "REFRESH_SECRET_KEY": None}
 
 
@@ -182,6 +187,8 @@ def refused(start, **config):
         ({**keys_for("RS256"), "ACCESS_PRIVATE_KEY": PAIRS["RS256"][1]}, "ACCESS_PRIVATE_KEY is a public key"),
         ({**keys_for("RS256"), "ACCESS_PUBLIC_KEY": PAIRS["RS256"][1][:90]}, "ACCESS_PUBLIC_KEY is no key for RS256"),
         ({"API_JWT_KEYS": {"a": {"secret": ""}}}, "API_JWT_KEYS['a'] has no 'secret'"),
+        ({"API_JWT_KEYS": {"a": {"secret": 7}}}, "API_JWT_KEYS['a'] has no 'secret'"),
+        ({"API_JWT_KEYS": {"a": {"secret": OLD.encode()}}}, "API_JWT_KEYS['a'] has no 'secret'"),
         ({"API_JWT_KEYS": {"a": "text"}}, "API_JWT_KEYS['a'] must be a mapping"),
         ({"API_JWT_KEYS": {"a": {"secret": OLD}}, "API_JWT_ACTIVE_KID": "b"}, "API_JWT_ACTIVE_KID is 'b'"),
         ({"API_JWT_KEYS": {"a": {"algorithm": "none", "secret": OLD}}}, "names the algorithm 'none'"),
@@ -191,6 +198,16 @@ def test_keys_and_algorithms_that_cannot_be_used_stop_the_start(start, config, s
     message = refused(start, **config)
     assert said in message
     assert "BEGIN" not in message
+
+
+@pytest.mark.contract("auth 2")
+@pytest.mark.parametrize("algorithm", OTHER)
+def test_keys_that_are_no_pair_stop_the_start(start, algorithm):
+    named = {**keys_for(algorithm), "REFRESH_PUBLIC_KEY": OTHER[algorithm][1]}
+    assert "REFRESH_PRIVATE_KEY and REFRESH_PUBLIC_KEY are no pair" in refused(start, **named)
+    entry = {"algorithm": algorithm, "private": PAIRS[algorithm][0], "public": OTHER[algorithm][1]}
+    message = refused(start, API_JWT_KEYS={"a": entry})
+    assert "API_JWT_KEYS['a']['private'] and API_JWT_KEYS['a']['public'] are no pair" in message
 
 
 WEAK = [

@@ -193,6 +193,7 @@ class Keys:
             return
         found: dict[Kind, str] = {}
         for kind in ("access", "refresh"):
+            pair: dict[Use, tuple[str, Any]] = {}
             for use in ("sign", "verify"):
                 name, text = self._text(kind, use, self.algorithm)
                 if text is None:
@@ -203,8 +204,9 @@ class Keys:
                         f"print(secrets.token_urlsafe(48))'` prints a good secret."
                     )
                     continue
-                self._check_key(report, tell_weak, name, text, self.algorithm, use)
+                pair[use] = name, self._check_key(report, tell_weak, name, text, self.algorithm, use)
                 found[kind] = text
+            _check_pair(report, self.algorithm, pair)
         if ALGORITHMS[self.algorithm] == "secret" and len(set(found.values())) < len(found):
             tell_weak(
                 "ACCESS_SECRET_KEY and REFRESH_SECRET_KEY are the same. Give each token its own secret, so that one "
@@ -228,28 +230,45 @@ class Keys:
             needed = ["secret"] if is_secret else ["public"]
             if kid == active and not is_secret:
                 needed.append("private")
+            pair: dict[Use, tuple[str, Any]] = {}
             for form in needed:
-                if not entry.get(form):
-                    report.problem(f"{where} has no {form!r}, which {algorithm} needs.")
-                else:
-                    use: Use = "sign" if form == "private" else "verify"
-                    self._check_key(report, tell_weak, f"{where}[{form!r}]", str(entry[form]), algorithm, use)
+                text = entry.get(form)
+                if not text or not isinstance(text, str):
+                    report.problem(f"{where} has no {form!r}, a text, which {algorithm} needs.")
+                    continue
+                use: Use = "sign" if form == "private" else "verify"
+                name = f"{where}[{form!r}]"
+                pair[use] = name, self._check_key(report, tell_weak, name, text, algorithm, use)
+            _check_pair(report, algorithm, pair)
 
     def _check_key(
         self, report: StartupReport, tell_weak: Tell, name: str, text: str, algorithm: str, use: Use
-    ) -> None:
+    ) -> Any | None:
+        """Report what is wrong with a key, and give it where it can be used."""
         try:
             key = self.prepared(text, algorithm)
         except ValueError as error:
             expected = _EXPECTED[ALGORITHMS[algorithm]]
             report.problem(f"{name} is no key for {algorithm}: {error}. {expected}")
-            return
+            return None
         if use == "sign" and ALGORITHMS[algorithm] != "secret" and not hasattr(key, "sign"):
             report.problem(f"{name} is a public key, which signs nothing. Give the private one.")
-            return
+            return None
         weakness = _weakness(key, text, algorithm)
         if weakness:
             tell_weak(f"{name} is weak: {weakness}.")
+        return key
+
+
+def _check_pair(report: StartupReport, algorithm: str, pair: Mapping[Use, tuple[str, Any]]) -> None:
+    """Report two keys of which one verifies nothing that the other has signed."""
+    if ALGORITHMS[algorithm] == "secret" or len(pair) < 2:
+        return
+    from flarchitect_auth.signatures import is_pair
+
+    (signing, private), (verifying, public) = pair["sign"], pair["verify"]
+    if None not in (private, public) and not is_pair(private, public):
+        report.problem(f"{signing} and {verifying} are no pair, so that no token would count. Give two that are one.")
 
 
 _EXPECTED = {

@@ -12,10 +12,11 @@ from typing import Any
 import jwt
 from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from flarchitect_auth.errors import TokenError
 
-__all__ = ["UnusableKeyError", "as_jwk", "prepare", "read_header", "sign", "verify", "weakness"]
+__all__ = ["UnusableKeyError", "as_jwk", "is_pair", "prepare", "read_header", "sign", "verify", "weakness"]
 
 _RSA_BITS = 2048
 _CURVES = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
@@ -40,6 +41,17 @@ def prepare(text: str, algorithm: str) -> Any:
     if is_curve and key.curve.name != _CURVES.get(algorithm):
         raise UnusableKeyError(f"its curve is {key.curve.name}")
     return key
+
+
+def is_pair(one: Any, other: Any) -> bool:
+    """Say whether two keys, private or public, are of one pair."""
+    return _public_half(one) == _public_half(other)
+
+
+def _public_half(key: Any) -> bytes:
+    public = key.public_key() if hasattr(key, "public_key") else key
+    half: bytes = public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return half
 
 
 def weakness(key: object) -> str | None:
