@@ -61,7 +61,7 @@ def someone_listens_to_loading(session: Session, mapper: Mapper[Any]) -> bool:
     """Say whether anybody follows how instances of a model are loaded, a reconstructor and composites included."""
     dispatch: Any = session.dispatch
     instance: Any = mapper.class_manager.dispatch
-    return any(getattr(dispatch, event) for event in _LOADING_EVENTS) or any(map(_is_foreign, instance.load))
+    return any(getattr(dispatch, event) for event in _LOADING_EVENTS) or bool(instance.load)
 
 
 def someone_listens_to_writes(session: Session, mapper: Mapper[Any], attributes: Iterable[str]) -> bool:
