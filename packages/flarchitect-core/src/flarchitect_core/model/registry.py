@@ -112,7 +112,7 @@ class Registry:
         for resource in self:
             self._hide_relations(resource)
             self._tell_unrestricted(resource)
-            self._tell_associations(resource)
+            self._add_associations(resource)
             choose_schemas(resource, settings, report)
         add_search(self, settings, report)
         self._tell_hidden()
@@ -197,17 +197,13 @@ class Registry:
                     f"also reads rows that are deleted or filtered out. Let it select from the class {other.name}."
                 )
 
-    def _tell_associations(self, resource: Resource) -> None:
-        """Tell of relations that lead over rows which clients must not see."""
+    def _add_associations(self, resource: Resource) -> None:
+        """Let relations lead only over those rows of a secondary table that the request may see."""
         for relation in resource.relations.values():
             secondary = resource.facts.mapper.relationships[relation.fact.name].secondary
             for other in self:
-                if other.is_restricted and secondary is not None and secondary in other.facts.mapper.tables:
-                    self._report.notice(
-                        f"{_where(resource.model)}.{relation.fact.name} leads over the table of {other.name} itself, "
-                        f"so also over rows of it that are deleted, filtered out or kept from the caller by a policy. "
-                        f"Let it lead to {other.name}, and from there to {relation.target.name}, or hide it."
-                    )
+                if secondary is not None and other.facts.mapper.local_table is secondary and other.is_restricted:
+                    relation.association = other
 
     def _methods(self, facts: ModelFacts) -> frozenset[str]:
         methods = allowed_methods(self._settings, facts.model)

@@ -81,6 +81,8 @@ class Relation:
     Attributes:
         name: What clients call it, in `API_FIELD_CASE`.
         segment: Last URL segment of its relation route; empty when it has no route.
+        association: What the rows of the secondary table are, where a published model is mapped to it of which rows may
+            be there that a request must not see.
         is_shown: Whether answers show it unasked; with `API_ADD_RELATIONS` off, only `join` brings it.
     """
 
@@ -89,6 +91,7 @@ class Relation:
     source: Resource
     target: Resource
     segment: str = ""
+    association: Resource | None = None
     is_shown: bool = True
     _tokens: frozenset[str] = frozenset()
 
@@ -100,6 +103,11 @@ class Relation:
             kebab = convert_case(self.fact.name, "kebab")
             self._tokens = join_tokens(self.fact.name, self.name, kebab, self.target.segment)
         return self._tokens
+
+    @property
+    def mentions(self) -> tuple[Resource, ...]:
+        """The resources that a statement mentions when it follows the relation."""
+        return (self.target,) if self.association is None else (self.target, self.association)
 
     @property
     def link_segment(self) -> str:
@@ -217,8 +225,10 @@ class Resource:
 
     def relation(self, name: str) -> Relation | None:
         """Find a relation by external name, else by attribute name."""
-        if name in self.relations:
-            return self.relations[name]
+        return self.relations.get(name) or self.relation_of_attribute(name)
+
+    def relation_of_attribute(self, name: str) -> Relation | None:
+        """Find a relation by mapped attribute."""
         return next((relation for relation in self.relations.values() if relation.fact.name == name), None)
 
     def shown_name(self, name: str, method: str) -> str | None:

@@ -176,7 +176,7 @@ class NestedWrites:
         )
         statement = locked(statement.options(undefer("*")), target).execution_options(populate_existing=True)
         found = {}
-        for instance, *_ in work.run(target, statement, list(keys)):
+        for instance, *_ in work.run((target,), statement, list(keys)):
             found[target.key_of(instance)] = instance
         # A child has one parent; a row that is linked by others may be so from several places.
         seen: set[Key] = set()
@@ -205,7 +205,7 @@ class NestedWrites:
         statement = follow(sa.select(nested.target.model, *keys), origin, nested.relation).where(is_one_of(keys))
         statement = statement.options(lazyload("*")).limit(self._rows_max + 1)
         found = 0
-        for instance, *key in work.run(nested.target, statement, list(parents)):
+        for instance, *key in work.run(nested.relation.mentions, statement, list(parents)):
             parents[tuple(key)].members.append(instance)
             found += 1
         if found > self._rows_max:
@@ -475,11 +475,11 @@ class _Work:
     operation: Operation
     executor: SessionExecutor
 
-    def run(self, resource: Resource, statement: sa.Select[Any], keys: Sequence[Key]) -> Iterator[Any]:
-        """Run a select for these keys, over the rows that the request may see."""
+    def run(self, resources: Sequence[Resource], statement: sa.Select[Any], keys: Sequence[Key]) -> Iterator[Any]:
+        """Run a select for these keys, over the rows of these resources that the request may see."""
         asked_by = self.operation.method if self.operation.include_deleted else None
-        statement = statement.options(*hide_deleted([resource], asked_by))
-        restricted = self.executor.restricted((resource,), statement)
+        statement = statement.options(*hide_deleted(resources, asked_by))
+        restricted = self.executor.restricted(resources, statement)
         for some in parts_of(keys):
             yield from self.session.execute(restricted, some)
 

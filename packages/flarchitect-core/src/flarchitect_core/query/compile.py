@@ -185,10 +185,10 @@ def _build(plan: LoadPlan, query: CollectionQuery, scope: Scope | None, position
     if scope is not None and not query.order:
         terms = [*map(term_of, scope.relation.fact.order_by), *terms]
     limit, offset = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("row_limit", "row_offset"))
-    touched = [relation.target for key in query.order for relation in key.path] + filters.resources
+    touched = [each for key in query.order for relation in key.path for each in relation.mentions] + filters.resources
     touched += [each for key in query.order for each in key.field.reads]
     touched += resource.search.resources() if query.words and resource.search is not None else []
-    touched += [scope.relation.source] if scope is not None else []
+    touched += [scope.relation.source, *scope.relation.mentions] if scope is not None else []
     resources = tuple(dict.fromkeys((*plan.resources, *touched)))
     # The statement of the plan hides those of its own resources already.
     rows = rows.options(*hide_deleted(resources[len(plan.resources) :], query.view.deleted_asked_by))
@@ -304,7 +304,7 @@ class Filters:
         if joined is not None:
             return sa.and_(sa.true(), *self.clauses(part.members, joined, path))
         target: Any = aliased(part.relation.target.model)
-        self.resources.append(part.relation.target)
+        self.resources += part.relation.mentions
         members = self.clauses(part.members, target, path)
         return (
             sa.select(sa.literal(1))

@@ -105,7 +105,7 @@ class _Source:
             parent: Any = aliased(scope.relation.source.model)
             conditions += key_conditions(scope.relation.source, parent)
             statement = follow(statement, parent, scope.relation)
-            mentioned = [*mentioned, scope.relation.source]
+            mentioned = [*mentioned, scope.relation.source, *scope.relation.mentions]
         return self._joins.apply(statement).where(*conditions), mentioned
 
 

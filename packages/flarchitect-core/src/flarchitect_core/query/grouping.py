@@ -222,5 +222,5 @@ class Grouping:
 
     def resources(self) -> list[Resource]:
         """List the resources that it mentions besides that of the rows."""
-        related = [relation.target for member in self.members for relation in member.path]
+        related = [each for member in self.members for relation in member.path for each in relation.mentions]
         return related + [each for member in self.members for each in member.field.reads]

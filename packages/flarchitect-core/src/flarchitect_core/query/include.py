@@ -32,7 +32,7 @@ from flarchitect_core.model.dumping import (
 from flarchitect_core.model.inspect import ColumnFact, HybridFact
 from flarchitect_core.model.schemas import RelationField, output_schema_of
 from flarchitect_core.query.criteria import hide_deleted
-from flarchitect_core.query.joins import JoinedColumn, Joins
+from flarchitect_core.query.joins import JoinedColumn, Joins, leads_over, leads_to, visible
 from flarchitect_core.query.schema_dump import SchemaDump, paths_of
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ class _PlanBuilder:
         relation, item = column.relation, column.field
         if relation.many:
             self.joins.spread(relation, is_outer=column.is_outer)
-        self.resources[relation.target.model] = relation.target
+        self.resources.update((each.model, each) for each in relation.mentions)
         self._reads([item])
         expression = self.joins.column((relation,), item.attribute)
         self.outputs[column.name] = Value(self.expression(expression), item.codec)
@@ -368,7 +368,7 @@ class _PlanBuilder:
             # Rows of a target that is never hidden need not be looked at to be linked.
             if not target.is_restricted:
                 return tuple(self.column(local[name]) for name in key)
-        self.resources[target.model] = target
+        self.resources.update((each.model, each) for each in relation.mentions)
         return tuple(self.expression(_related_key(relation, name)) for name in key)
 
     def _inline(self, name: str, relation: Relation) -> None:
@@ -397,7 +397,9 @@ class _PlanBuilder:
             link = tuple(child.expression(key) for key in keys)
             plan = child.build()
             statement = follow(plan.statement, source, relation)
-        resources = tuple(dict.fromkeys((*plan.resources, self.resource)))
+            over = [] if relation.association is None else [relation.association]
+            statement = statement.options(*hide_deleted(over, self.view.deleted_asked_by))
+        resources = tuple(dict.fromkeys((*plan.resources, self.resource, *relation.mentions)))
         statement = statement.where(_is_one_of(keys))
         if not fact.is_reference:
             statement = statement.order_by(*_order(relation)).limit(sa.bindparam("most", type_=sa.Integer()))
@@ -483,7 +485,7 @@ class _PlanBuilder:
             # An instance is loaded with all of its columns, expressions among them.
             self._reads(item for item in resource.fields.values() if isinstance(item.fact, ColumnFact))
         # Only what the getters read is loaded, whatever the model loads with a row otherwise.
-        return [lazyload("*"), *(_selectinload(self.resource.model, path) for path in sorted(used))]
+        return [lazyload("*"), *(_selectinload(self.resource, path) for path in sorted(used))]
 
     def _reads(self, items: Iterable[Field]) -> None:
         """Let what the SQL of fields reads of other models be what the request may see."""
@@ -494,18 +496,23 @@ class _PlanBuilder:
         for path in paths:
             resource: Resource | None = self.resource
             for name in path:
-                relations = () if resource is None else resource.relations.values()
-                resource = next((relation.target for relation in relations if relation.fact.name == name), None)
-                if resource is not None:
-                    self.resources[resource.model] = resource
+                relation = None if resource is None else resource.relation_of_attribute(name)
+                resource = None if relation is None else relation.target
+                if relation is not None:
+                    self.resources.update((each.model, each) for each in relation.mentions)
 
 
-def _selectinload(model: type, path: Sequence[str]) -> Any:
+def _selectinload(resource: Resource, path: Sequence[str]) -> Any:
     """Load the instances that a path of relationships leads to, one statement for each step."""
+    model = resource.model
+    known: Resource | None = resource
     option: Any = Load(model)
     for name in path:
-        option = option.selectinload(getattr(model, name))
+        relation = None if known is None else known.relation_of_attribute(name)
+        step: Any = getattr(model, name)
+        option = option.selectinload(step if relation is None else visible(relation, step))
         model = sa.inspect(model).relationships[name].mapper.class_
+        known = None if relation is None else relation.target
     return option
 
 
@@ -521,10 +528,12 @@ def follow(statement: sa.Select[Any], source: Any, relation: Relation) -> sa.Sel
     relationship = relation.source.facts.mapper.relationships[relation.fact.name]
     to_secondary = ClauseAdapter(secondary)
     from_source = ClauseAdapter(sa.inspect(source).selectable).traverse(relationship.primaryjoin)
+    association = relation.association
     return (
         statement.select_from(source)
         .join(secondary, to_secondary.traverse(from_source))
         .join(relation.target.model, to_secondary.traverse(relationship.secondaryjoin))
+        .where(*([] if association is None else [leads_over(association, secondary)]))
     )
 
 
@@ -539,7 +548,7 @@ def _related_key(relation: Relation, attribute: str) -> Any:
     return (
         sa.select(getattr(target, attribute))
         .select_from(source)
-        .join(getattr(source, relation.fact.name).of_type(target))
+        .join(leads_to(source, relation, target))
         .where(*same_row)
         .order_by(*order, *key)
         .limit(1)

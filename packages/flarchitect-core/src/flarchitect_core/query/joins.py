@@ -7,6 +7,7 @@ two relations to one model stay apart, and criteria reach each of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Relation, Resource
     from flarchitect_core.query.expressions import Path
 
-__all__ = ["JoinedColumn", "Joins", "leads_to", "scalar"]
+__all__ = ["JoinedColumn", "Joins", "leads_over", "leads_to", "scalar", "visible"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +122,31 @@ class Joins:
 
 def leads_to(source: Any, relation: Relation, target: Any) -> Any:
     """Give the condition that a relation leads from one entity to another, a secondary table included."""
-    return getattr(source, relation.fact.name).of_type(target)
+    return visible(relation, getattr(source, relation.fact.name).of_type(target))
+
+
+def visible(relation: Relation, step: Any) -> Any:
+    """Let a step along a relation lead over those rows of a secondary table that the request may see."""
+    association = relation.association
+    if association is None:
+        return step
+    # SQLAlchemy puts its own name of the secondary table in place of the table.
+    return step.and_(leads_over(association, association.facts.mapper.local_table))
+
+
+def leads_over(association: Resource, secondary: sa.FromClause) -> sa.ColumnElement[bool]:
+    """Give the condition that a row of a secondary table is one of the association that the request may see.
+
+    Criteria reach mapped classes only, and a secondary table is none.
+    """
+    row: Any = aliased(association.model)
+    mapper = association.facts.mapper
+    key: Sequence[Any] = mapper.primary_key
+    is_same = [
+        getattr(row, mapper.get_property_by_column(column).key) == secondary.corresponding_column(column)
+        for column in key
+    ]
+    return sa.select(sa.literal(1)).select_from(row).where(*is_same).correlate_except(row).exists()
 
 
 def scalar(source: Any, path: Path, attribute: str, *, descending: bool = False) -> Any:

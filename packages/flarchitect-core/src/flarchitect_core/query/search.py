@@ -56,7 +56,7 @@ class Search:
 
     def resources(self) -> list[Resource]:
         """List the resources of related columns, and what the columns read."""
-        related = [relation.target for column in self.columns for relation in column.path]
+        related = [each for column in self.columns for relation in column.path for each in relation.mentions]
         return related + [each for column in self.columns for each in column.field.reads]
 
 
