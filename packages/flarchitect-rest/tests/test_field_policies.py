@@ -246,6 +246,32 @@ def test_no_search_finds_a_hidden_column(serve, searched):
 
 
 @pytest.mark.contract("S-20")
+def test_an_own_schema_that_is_kept_shows_and_takes_what_each_caller_may(api):
+    class PersonSchema(AutoSchema):
+        class Meta:
+            model = api.kinds.Person
+
+    with api.app.app_context():
+        kept = PersonSchema(exclude=["motto"])
+
+    def view():
+        with Session(api.engine) as session:
+            person = session.get(api.kinds.Person, 1)
+            return {
+                "shown": kept.dump(person),
+                "all": kept.dump([person], many=True),
+                "taken": kept.load({"name": "x", "salary": 1}),
+            }
+
+    api.app.add_url_rule("/view", "view", view)
+    seen = {name: api.get("/view", headers=calls(name)).get_json() for name in ("hr", "clerk", "hr")}
+    assert (seen["hr"]["shown"]["salary"], seen["hr"]["taken"]["salary"]) == (4711, 1)
+    assert "salary" not in json.dumps(seen["clerk"])
+    assert "motto" not in json.dumps(seen)
+    assert seen["clerk"]["all"] == [seen["clerk"]["shown"]]
+
+
+@pytest.mark.contract("S-20")
 def test_code_of_the_application_reads_and_writes_by_the_same_rules(api):
     with api.app.test_request_context(), Session(api.engine) as session:
         set_current_user(USERS["clerk"])

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from flask import request
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
+from sqlalchemy.orm import DeclarativeBase, Mapped, column_property, mapped_column, relationship
 
 from flarchitect_core.access.identity import set_current_user
 from flarchitect_core.errors import ConfigurationError
@@ -153,6 +153,41 @@ def test_a_field_that_no_model_has_stops_the_start(tmp_path):
     kinds = models()
     with pytest.raises(ConfigurationError, match="would hide nothing"):
         make_app(kinds.Base, f"sqlite:///{tmp_path / 'x.db'}", parts=[RestPart()], API_TENANT_FIELD="tenant")
+
+
+@pytest.mark.contract("S-21")
+@pytest.mark.parametrize("is_published", [False, True])
+def test_an_expression_over_a_model_that_is_not_published_counts_all_tenants_and_that_is_told(
+    serve, caplog, is_published
+):
+    class Base(DeclarativeBase):
+        pass
+
+    class Entry(Base):
+        __tablename__ = "entries"
+        if is_published:
+            Meta = type("Meta", (), {"block_methods": ["GET", "POST", "PUT", "PATCH", "DELETE"]})
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        tenant_id: Mapped[int]
+
+    class Project(Base):
+        __tablename__ = "projects"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        tenant_id: Mapped[int]
+        entries: Mapped[int] = column_property(sa.select(sa.func.count(Entry.id)).scalar_subquery())
+
+    api = serve(Base, API_TENANT_FIELD="tenant_id")
+    with_users(api.app)
+    api.execute(sa.insert(Entry), [{"id": n, "tenant_id": n} for n in (1, 2)])
+    api.execute(sa.insert(Project), [{"id": 1, "tenant_id": 1}])
+    (project,) = api.value("/api/projects", headers=as_user("a"))
+    told = any("Project.entries reads the table entries of all tenants" in each.message for each in caplog.records)
+    assert (project["entries"], told) == ((1, False) if is_published else (2, True))
 
 
 rows = st.lists(st.tuples(st.sampled_from(["p", "q", "r"]), st.integers(0, 5)), max_size=6)

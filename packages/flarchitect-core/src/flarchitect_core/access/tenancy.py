@@ -119,7 +119,23 @@ def tenants_of(resources: Sequence[Resource], settings: Settings, report: Startu
             f"All tenants share the rows of {', '.join(shared)}, which have no {field}. Say so with "
             f"Meta.tenant_field = False, or give them an access_policy."
         )
+    if field and attributes:
+        _tell_unpublished(resources, field, report)
     return Tenants(attributes)
+
+
+def _tell_unpublished(resources: Sequence[Resource], field: str, report: StartupReport) -> None:
+    """Tell of expressions that read tables of tenants which no published model stands for: no rule reaches those."""
+    known = {table for resource in resources for table in resource.facts.mapper.tables}
+    for resource in resources:
+        for item in resource.fields.values():
+            for table in item.fact.sources.tables:
+                if table not in known and field in table.columns:
+                    report.notice(
+                        f"{resource.name}.{item.attribute} reads the table {table} of all tenants, because no "
+                        f"published model stands for it. Give its model a Meta, with block_methods for what clients "
+                        f"may not do."
+                    )
 
 
 def _attribute(name: str) -> Resolver:

@@ -14,11 +14,12 @@ from flask import has_app_context, has_request_context, request
 from sqlalchemy.orm.exc import DetachedInstanceError
 
 from flarchitect_core import options
+from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.errors import ApiError, ValidationError
 from flarchitect_core.model.fields import ArrayField, ColumnField
 from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.naming import field_name
-from flarchitect_core.state import current_face, state_of
+from flarchitect_core.state import FACES_MAX, current_face, state_of
 from flarchitect_core.suggestions import nearest
 
 if TYPE_CHECKING:
@@ -97,11 +98,14 @@ class AutoSchema(ma.Schema):
         render_nested: bool = True,
         **others: Any,
     ) -> None:
+        self._arguments = {"only": only, "many": many, "depth": depth, "render_nested": render_nested, **others}
         self.context = dict(context or {})
         self.depth = depth or 0
         self.render_nested = render_nested
         self.came_from: Relation | None = None
         resource = self._resource or self._published()
+        self._made_of = resource
+        self._twins: BoundedCache[Resource, AutoSchema] | None = None
         if resource is not None:
             self._declared_fields = self._merged(resource)
         super().__init__(only=None if only is None else list(only), many=many, **others)
@@ -110,6 +114,37 @@ class AutoSchema(ma.Schema):
     def is_bound(cls) -> bool:
         """Say whether the class was derived by us for one method of a resource."""
         return "_resource" in vars(cls)
+
+    def dump(self, obj: Any, *, many: bool | None = None) -> Any:
+        """Give an object as the current caller may see it."""
+        return super(AutoSchema, self._of_caller()).dump(obj, many=many)
+
+    def load(self, data: Any, **how: Any) -> Any:
+        """Read what the current caller may write."""
+        return super(AutoSchema, self._of_caller()).load(data, **how)
+
+    def validate(self, data: Any, **how: Any) -> dict[str, list[str]]:
+        """Check what the current caller may write."""
+        return super(AutoSchema, self._of_caller()).validate(data, **how)
+
+    def _of_caller(self) -> AutoSchema:
+        """Give this schema as it would have been made for the current caller: it may be kept from one to the next."""
+        if self._resource is not None or self._made_of is None or not has_app_context():
+            return self
+        resource = self._published()
+        if resource is None or resource is self._made_of:
+            return self
+        if self._twins is None:
+            self._twins = BoundedCache(FACES_MAX)
+        return self._twins.get(resource, self._remade)
+
+    def _remade(self) -> AutoSchema:
+        twin = copy.copy(self)
+        del vars(twin)["_declared_fields"]  # those of the other caller
+        arguments: dict[str, Any] = self._arguments
+        AutoSchema.__init__(twin, **arguments)
+        twin.context = self.context
+        return twin
 
     def _published(self) -> Resource | None:
         model = type(self).opts.model
