@@ -1,6 +1,9 @@
 """Rules about fields: what a role may not read is not there for it, and what it may not write stays as it is."""
 
+import gc
 import json
+import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,10 +19,14 @@ from flarchitect_core.access.identity import set_current_user
 from flarchitect_core.errors import ConfigurationError, QueryError, ValidationError
 from flarchitect_core.model.schemas import AutoSchema
 from flarchitect_core.operations.crud import CrudService
+from flarchitect_core.schema_tools import get_input_output_from_model_or_make
+from flarchitect_core.session import get_session
 from flarchitect_core.testing import make_app
 from flarchitect_core.views.managed import handle_one
+from flarchitect_core.views.sse import stream_model_events
 from flarchitect_rest.part import RestPart
 
+KEY = {"Idempotency-Key": "one-key"}
 USERS = {"hr": SimpleNamespace(id=1, roles=["hr"]), "clerk": SimpleNamespace(id=2, roles=["clerk"])}
 
 
@@ -269,6 +276,74 @@ def test_an_own_schema_that_is_kept_shows_and_takes_what_each_caller_may(api):
     assert "salary" not in json.dumps(seen["clerk"])
     assert "motto" not in json.dumps(seen)
     assert seen["clerk"]["all"] == [seen["clerk"]["shown"]]
+
+
+@pytest.mark.contract("S-20")
+@pytest.mark.contract("rest-8.3")
+def test_streams_of_records_show_what_the_caller_may_read(api):
+    def stream():
+        with get_session(api.kinds.Person) as session:
+            return stream_model_events([session.get(api.kinds.Person, 1)])
+
+    api.app.add_url_rule("/stream", "stream", stream)
+    seen = {name: api.get("/stream", headers=calls(name)).get_data(as_text=True) for name in ("hr", "clerk")}
+    assert '"salary":4711' in seen["hr"]
+    assert '"name":"ann"' in seen["clerk"]
+    assert "salary" not in seen["clerk"]
+
+
+@pytest.mark.contract("S-20")
+def test_schemas_that_views_ask_for_are_those_of_the_caller(api):
+    def view():
+        taken, given = get_input_output_from_model_or_make(api.kinds.Person)
+        with get_session(api.kinds.Person) as session:
+            shown = given.dump(session.get(api.kinds.Person, 1))
+        return {"shown": shown, "taken": taken.load({"name": "eve", "salary": 1})}
+
+    api.app.add_url_rule("/view", "view", view)
+    seen = {name: api.get("/view", headers=calls(name)).get_json() for name in ("hr", "clerk")}
+    assert (seen["hr"]["shown"]["salary"], seen["hr"]["taken"]["salary"]) == (4711, 1)
+    assert "salary" not in json.dumps(seen["clerk"])
+
+
+@pytest.mark.contract("S-20")
+@pytest.mark.contract("bar F47")
+def test_an_answer_that_is_kept_for_a_key_is_given_to_its_user_alone(serve):
+    kinds = models()
+    api = filled(serve(kinds.Base, API_IDEMPOTENCY=True), kinds)
+    bodies = {"hr": {"name": "eve", "salary": 9}, "clerk": {"name": "eve"}}
+    first = {name: api.post("/api/people", json=bodies[name], headers={**calls(name), **KEY}) for name in bodies}
+    again = {name: api.post("/api/people", json=bodies[name], headers={**calls(name), **KEY}) for name in bodies}
+    for name in bodies:
+        assert first[name].status_code == 201, first[name].get_data(as_text=True)
+        assert again[name].get_json()["value"] == first[name].get_json()["value"]
+    assert first["hr"].get_json()["value"]["id"] != first["clerk"].get_json()["value"]["id"]
+    assert "salary" not in again["clerk"].get_json()["value"]
+    assert api.scalar("SELECT count(*) FROM people") == 3
+
+
+@pytest.mark.contract("S-20")
+def test_many_callers_at_once_see_their_own_fields_and_leave_nothing_behind(api):
+    def ask(number):
+        roles = ["hr"] if number % 2 else ["clerk", f"own-{number}"]
+        with api.app.test_client() as client:
+            client.environ_base["test.user"] = SimpleNamespace(id=number, roles=roles)
+            record = client.get("/api/people/1").get_json()["value"]
+        return ("salary" in record) == (roles == ["hr"])
+
+    def grown(numbers):
+        assert all(pool.map(ask, numbers))
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    api.app.before_request(lambda: set_current_user(request.environ["test.user"]))
+    with ThreadPoolExecutor(8) as pool:
+        tracemalloc.start()
+        try:
+            few = grown(range(100))
+            assert grown(range(100, 500)) - few < 100_000
+        finally:
+            tracemalloc.stop()
 
 
 @pytest.mark.contract("S-20")
