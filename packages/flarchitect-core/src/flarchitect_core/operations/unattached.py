@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Mapper, make_transient_to_detached
-from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.orm.attributes import instance_dict, set_committed_value
 
 from flarchitect_core.operations.listeners import someone_listens_to_loading
 
@@ -47,8 +47,10 @@ class Unattached:
 
     def instance(self, row: Sequence[Any]) -> Any:
         """Make the instance of a row: of no session, with its key and all its columns."""
-        instance = made_of(self._mapper, dict(zip(self.columns, row, strict=True)))
-        make_transient_to_detached(instance)
+        manager: Any = self._mapper.class_manager
+        instance = manager.new_instance()
+        instance_dict(instance).update(zip(self.columns, row, strict=True))
+        make_transient_to_detached(instance)  # what it has counts as loaded
         return instance
 
     def attached(self, database: Database, instance: Any) -> Any:
