@@ -49,6 +49,7 @@ class ApplicationState:
         cache: The response cache, when one is configured and its part has registered its routes.
         limiter: What counts requests, when a rate limit is configured.
         authentication: What recognises callers, when its part is used.
+        documents: The OpenAPI documents, when their part is used.
         plugins: The plugins of `API_PLUGINS`.
         policies: Which rows callers may see and write, of each model that says so.
         tenants: Which models have rows of tenants.
@@ -77,6 +78,7 @@ class ApplicationState:
     cache: Any = None
     limiter: Any = None
     authentication: Any = None
+    documents: Any = None
     plugins: PluginManager = field(default_factory=PluginManager)
     policies: Mapping[type, RowPolicy] = field(default_factory=dict)
     tenants: Tenants | None = None

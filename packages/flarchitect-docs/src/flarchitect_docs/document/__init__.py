@@ -1,0 +1,1 @@
+"""The document: what the application offers, in the words of OpenAPI."""

@@ -1,0 +1,87 @@
+"""The documents of one application: written when asked for, and again when its routes have changed."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from flarchitect_core.http.encoding import encode_json
+from flarchitect_docs import options
+from flarchitect_docs.document.build import build_document
+
+if TYPE_CHECKING:
+    from flarchitect_core.state import ApplicationState
+
+__all__ = ["Document", "Documents"]
+
+
+class Document:
+    """One OpenAPI document, ready to be sent.
+
+    Attributes:
+        content: The document as data; not to be changed.
+        version: Version of OpenAPI, `3.1` or `3.0`.
+        json: The document as JSON in UTF-8.
+        etag: Hash of `json`, without quotes; a strong entity tag.
+    """
+
+    def __init__(self, content: Mapping[str, Any], version: str) -> None:
+        self.content = content
+        self.version = version
+        self.json = encode_json(content)
+        self.etag = hashlib.sha256(self.json).hexdigest()[:32]
+
+    @cached_property
+    def yaml(self) -> bytes:
+        """The same in YAML, in UTF-8."""
+        written: str = yaml.dump(self.content, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+        return written.encode("utf-8")
+
+    @cached_property
+    def yaml_etag(self) -> str:
+        """Hash of `yaml`, without quotes."""
+        return hashlib.sha256(self.yaml).hexdigest()[:32]
+
+
+class Documents:
+    """The documents of an application, one for each version of OpenAPI."""
+
+    def __init__(self, state: ApplicationState) -> None:
+        self._state = state
+        self._kept: dict[str, tuple[object, Document]] = {}
+
+    def current(self, version: str | None = None) -> Document:
+        """Give the document for the routes of now; it needs no request, and no database.
+
+        Args:
+            version: Version of OpenAPI, the one of `API_OPENAPI_VERSION` by default.
+        """
+        wanted = version or self._state.settings.get(options.OPENAPI_VERSION)
+        mark = self._mark()
+        kept = self._kept.get(wanted)
+        if kept is None or kept[0] != mark:
+            kept = self._kept[wanted] = mark, Document(build_document(self._state, wanted), wanted)
+        return kept[1]
+
+    def _mark(self) -> object:
+        """Give what changes when a route is added, which is all that can happen to the routes of Flask."""
+        app, architect = self._state.app, self._state.architect
+        return sum(1 for _ in app.url_map.iter_rules()), len(architect.route_spec)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes every value where it stands, and texts of several lines as blocks."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+def _text(dumper: _Dumper, value: str) -> yaml.Node:
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style="|" if "\n" in value else None)
+
+
+_Dumper.add_representer(str, _text)

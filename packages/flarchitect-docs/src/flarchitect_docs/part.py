@@ -1,0 +1,27 @@
+"""`DocsPart`: the OpenAPI document of an application and what shows it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from flarchitect_core.part import Part
+from flarchitect_core.settings import Option
+from flarchitect_core.state import ApplicationState
+from flarchitect_docs.document.documents import Documents
+from flarchitect_docs.options import DOCS_OPTIONS
+
+__all__ = ["DocsPart"]
+
+
+class DocsPart(Part):
+    """Describes every operation that the parts and the application offer."""
+
+    name: ClassVar[str] = "docs"
+    order: ClassVar[int] = 90
+    distribution: ClassVar[str] = "flarchitect-docs"
+    options: ClassVar[Sequence[Option[Any]]] = DOCS_OPTIONS
+
+    def install(self, state: ApplicationState) -> None:
+        """Make ready the document; it is written when somebody asks for it."""
+        state.documents = Documents(state)
