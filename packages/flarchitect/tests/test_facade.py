@@ -297,7 +297,8 @@ SIGNATURES = {
     "flarchitect.Architect.get_config": "key default",
     "flarchitect.Architect.set_route": "info",
     "flarchitect.Architect.schema_constructor": "output_schema input_schema model many group_tag tag summary "
-    "error_responses auth roles roles_any_of many_to_many_model multiple parent_model method relation_name",
+    "error_responses auth roles roles_any_of many_to_many_model multiple parent_model method relation_name "
+    "description operation_id deprecated sunset query_params request_examples response_examples security",
     "flarchitect.authentication.jwt.create_jwt": "payload secret_key exp_minutes algorithm",
     "flarchitect.authentication.jwt.decode_token": "token secret_key algorithm allowed_algorithms",
     "flarchitect.authentication.jwt.generate_access_token": "usr_model expires_in_minutes",

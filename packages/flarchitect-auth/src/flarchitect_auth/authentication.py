@@ -17,6 +17,7 @@ from flarchitect_auth.errors import AuthenticationError, ForbiddenError
 from flarchitect_auth.keys import Keys
 from flarchitect_auth.providers import Providers
 from flarchitect_auth.requirements import DONE_BY_PUT
+from flarchitect_auth.schemes import scheme_names
 from flarchitect_auth.strategies.api_key import ApiKeyStrategy
 from flarchitect_auth.strategies.basic import BasicStrategy
 from flarchitect_auth.strategies.custom import CustomStrategy
@@ -116,6 +117,10 @@ class Authentication:
             named = {name for model, method in operations for name in methods_of(self.settings, model, method)}
             self._enabled = registry, tuple(name for name in METHODS if name in named)
         return self._enabled[1]
+
+    def schemes_of(self, strategies: Iterable[Strategy], model: type | None, method: str | None) -> list[str]:
+        """List the names of the security schemes by which strategies recognise callers."""
+        return [name for each in strategies for name in scheme_names(self.settings, each.name, model, method)]
 
     # --- requests -----------------------------------------------------------------------------------------------------
 

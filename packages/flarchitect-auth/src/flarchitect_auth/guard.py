@@ -12,8 +12,10 @@ from flarchitect_auth.decorators import asks_for_roles, asks_who_calls
 from flarchitect_auth.errors import AuthenticationError
 from flarchitect_auth.requirements import Requirement, requirement_of
 from flarchitect_auth.roles import RoleRule, rules_of
+from flarchitect_auth.schemes import COOKIE_SCHEME, CSRF, SAFE_METHODS
 from flarchitect_auth.strategies.strategy import Strategy
 from flarchitect_core.access.asked import Asked
+from flarchitect_core.catalogue.access import Access
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.health import HEALTH_ENDPOINTS
 from flarchitect_core.settings import HTTP_METHODS
@@ -56,6 +58,17 @@ class AccessGuard:
             not rule.is_required and not rule.roles and rule.requirement in (None, False)
             for rule in self._rules.values()
         )
+
+    def describe(self, method: str) -> Access:
+        """Say what it asks of the callers of a method."""
+        rule = self._rules.get(method, self._fallback)
+        roles = tuple(each.requirement for each in rule.roles)
+        required = True if roles else None if callable(rule.requirement) else rule.needs_authentication()
+        schemes = self._authentication.schemes_of(rule.strategies, self._asked.model, method)
+        if required is False or not schemes:
+            return Access((), required, roles)
+        has_token = COOKIE_SCHEME in schemes and method not in SAFE_METHODS
+        return Access(tuple(schemes), required, roles, [CSRF] if has_token else ())
 
     def __call__(self, *, wants_user: bool = False) -> None:
         """Judge the current request.

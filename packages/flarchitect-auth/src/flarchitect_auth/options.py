@@ -99,6 +99,14 @@ CUSTOM_AUTH: Option[Any] = Option(
     owner=_OWNER,
     topic=_METHODS,
 )
+CUSTOM_AUTH_SCHEME: Option[Any] = Option(
+    "CUSTOM_AUTH_SCHEME",
+    None,
+    mapping,
+    "How callers show who they are to `API_CUSTOM_AUTH`: a security scheme object for the document.",
+    owner=_OWNER,
+    topic=_METHODS,
+)
 REQUIRE_TLS: Option[bool | None] = Option(
     "REQUIRE_TLS",
     None,

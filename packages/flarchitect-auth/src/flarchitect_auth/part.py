@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import click
@@ -10,14 +10,16 @@ from flask import Response
 from sqlalchemy.exc import SQLAlchemyError
 
 from flarchitect_auth import options
-from flarchitect_auth.authentication import Authentication, challenges
+from flarchitect_auth.authentication import Authentication, challenges, each_operation, methods_of
 from flarchitect_auth.checks import check_authentication
 from flarchitect_auth.cli import auth_commands
 from flarchitect_auth.errors import AuthenticationError, ForbiddenError
 from flarchitect_auth.guard import AccessGuard, GlobalGuard
 from flarchitect_auth.options import AUTH_OPTIONS
 from flarchitect_auth.routes import check_routes, register_routes
+from flarchitect_auth.schemes import scheme_names, scheme_of
 from flarchitect_core.access.asked import Asked, Guard
+from flarchitect_core.catalogue.access import Access, SecurityScheme
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.hooks import render_error
 from flarchitect_core.http.request_scope import current_request
@@ -71,6 +73,22 @@ class AuthPart(Part):
         authentication = _authentication(state)
         guard = AccessGuard(authentication, asked)
         return None if guard.is_open and not _is_in_use(authentication) else guard
+
+    def describe_access(self, state: ApplicationState, asked: Asked, method: str) -> Access:
+        """Say what `guard_operation` asks of callers."""
+        return AccessGuard(_authentication(state), asked).describe(method)
+
+    def security_schemes(self, state: ApplicationState) -> Mapping[str, SecurityScheme]:
+        """Say how callers may show who they are."""
+        with state.app.app_context():
+            authentication = _authentication(state)
+            names = {
+                name
+                for model, method in each_operation(state)
+                for strategy in methods_of(state.settings, model, method)
+                for name in scheme_names(state.settings, strategy, model, method)
+            }
+            return {name: scheme_of(authentication.settings, name) for name in sorted(names)}
 
     def commands(self) -> Iterable[click.Command]:
         """Give the commands about tokens and keys."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
@@ -19,8 +20,12 @@ from flarchitect_auth.sessions import TokenPair, log_in, log_out, renew
 from flarchitect_auth.strategies.basic import invalid_credentials
 from flarchitect_core.access.asked import Asked
 from flarchitect_core.access.identity import get_current_user
+from flarchitect_core.catalogue.endpoint import Endpoint
+from flarchitect_core.catalogue.shapes import Answer, Content, JsonShape, SchemaShape
 from flarchitect_core.errors import ApiError, BadRequestError
 from flarchitect_core.state import ApplicationState
+from flarchitect_core.views.details import answer_types, view_details
+from flarchitect_core.views.managed import ManagedView, managed_view_of
 
 if TYPE_CHECKING:
     from flarchitect_auth.authentication import Authentication
@@ -167,38 +172,74 @@ def _routes(authentication: Authentication) -> list[tuple[str, str, View, dict[s
     if not enabled or not settings.get(options.AUTO_AUTH_ROUTES):
         return routes
     if settings.get(options.JWT_EXPOSE_JWKS):
-        routes.append((JWKS, "GET", views.key_set, {**said, **public, "summary": "Public keys"}))
+        routes.append(
+            (JWKS, "GET", views.key_set, {**said, **public, "summary": "Public keys", "operation_id": "auth_jwks"})
+        )
     if "jwt" in enabled:
         # Where cookies carry the tokens, the body may be empty.
         may_be_missing = ("refresh_token",) if settings.get(options.AUTH_SET_COOKIES) else ()
         takes_token = {"input_schema": RefreshSchema(partial=may_be_missing)}
         tokens = {"output_schema": TokenSchema, **said}
         routes += [
-            (LOGIN, "POST", views.log_in, {"input_schema": PresentedLogin, **tokens, **public, "summary": "Log in"}),
+            (
+                LOGIN,
+                "POST",
+                views.log_in,
+                {"input_schema": PresentedLogin, **tokens, **public, "summary": "Log in", "operation_id": "auth_login"},
+            ),
             (
                 LOGOUT,
                 "POST",
                 views.log_out,
-                {"input_schema": LogoutSchema, "roles": True, **said, "summary": "Log out"},
+                {
+                    "input_schema": LogoutSchema,
+                    "roles": True,
+                    **said,
+                    "summary": "Log out",
+                    "operation_id": "auth_logout",
+                },
             ),
         ]
         refresh = settings.get(options.AUTH_REFRESH_ROUTE)
         if not _is_taken(authentication.state, refresh, "POST"):
-            told = {**takes_token, **tokens, **public, "summary": "Renew tokens"}
+            told = {**takes_token, **tokens, **public, "summary": "Renew tokens", "operation_id": "auth_refresh"}
             routes.append((refresh, "POST", views.renew, told))
     elif "basic" in enabled:
-        routes.append((LOGIN, "POST", views.log_in_basic, {**said, **public, "summary": "Check credentials"}))
+        routes.append(
+            (
+                LOGIN,
+                "POST",
+                views.log_in_basic,
+                {**said, **public, "summary": "Check credentials", "operation_id": "auth_login"},
+            )
+        )
     elif "api_key" in enabled:
-        routes.append((LOGIN, "POST", views.log_in_api_key, {**said, **public, "summary": "Check an API key"}))
+        routes.append(
+            (
+                LOGIN,
+                "POST",
+                views.log_in_api_key,
+                {**said, **public, "summary": "Check an API key", "operation_id": "auth_login"},
+            )
+        )
     me = settings.get(options.AUTH_ME_ROUTE)
     has_users = settings.get(options.USER_MODEL) is not None
     if has_users and settings.get(options.EXPOSE_ME) and not _is_taken(authentication.state, me, "GET"):
-        routes.append((me, "GET", views.me, {"roles": True, **said, "summary": "The current user"}))
+        routes.append(
+            (me, "GET", views.me, {"roles": True, **said, "summary": "The current user", "operation_id": "auth_me"})
+        )
     if settings.get(options.EXPOSE_REGISTER):
         schema = RegisterSchema(
             login_name=login_name(authentication), password_min_length=settings.get(options.PASSWORD_MIN_LENGTH)
         )
-        routes.append((REGISTER, "POST", views.register, {"input_schema": schema, **said, **public}))
+        routes.append(
+            (
+                REGISTER,
+                "POST",
+                views.register,
+                {"input_schema": schema, **said, **public, "summary": "Register", "operation_id": "auth_register"},
+            )
+        )
     return routes
 
 
@@ -226,6 +267,43 @@ def register_routes(authentication: Authentication) -> None:
             decorated = state.architect.schema_constructor(**said)(_named(view))
             state.app.add_url_rule(path, endpoint, decorated, methods=[method])
             state.owned_paths.append(path)
+            if (around := managed_view_of(decorated)) is not None:
+                state.endpoints.append(_described(state, path, method, endpoint, around))
+
+
+def _described(state: ApplicationState, path: str, method: str, name: str, view: ManagedView) -> Endpoint:
+    info = view.info
+    return Endpoint(
+        path,
+        method,
+        name,
+        "view",
+        info.asked(),
+        lambda: replace(
+            view_details(state, view, method), answers=_answers(state, path, view), errors=_errors(path, view)
+        ),
+        view=view,
+        summary=info.summary,
+        tag=info.tag,
+    )
+
+
+def _answers(state: ApplicationState, path: str, view: ManagedView) -> list[Answer]:
+    if path == JWKS:
+        keys = {"type": "array", "items": {"type": "object"}}
+        shape = JsonShape({"type": "object", "properties": {"keys": keys}, "required": ["keys"]})
+        return [Answer(200, "The keys.", [Content(["application/json"], shape, is_enveloped=False)])]
+    schema = view.info.output_schema
+    content = Content(answer_types(state), JsonShape({"type": "object"}) if schema is None else SchemaShape(schema))
+    return [Answer(202 if path == REGISTER else 200, "OK", [content])]
+
+
+def _errors(path: str, view: ManagedView) -> tuple[int, ...]:
+    """List what may go wrong besides who calls: wrong credentials are no credentials of a request."""
+    if path == JWKS:
+        return (500,)
+    judges = (401, 429) if view.info.auth is False else ()
+    return (*((400, 413, 415) if view.info.input_schema is not None else ()), *judges, 403, 500, 503)
 
 
 def _endpoint(view: View) -> str:

@@ -22,6 +22,8 @@ class PresentedLogin(ma.Schema):
 
     class Meta:
         unknown = ma.EXCLUDE
+        # What documents call it, whose readers do not care that there are two.
+        component = "Login"
 
     username = fields.String(required=True)
     password = fields.String(required=True, load_only=True)

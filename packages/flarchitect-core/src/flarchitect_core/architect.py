@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -208,6 +209,14 @@ class Architect:
         parent_model: type | None = None,
         method: str | None = None,
         relation_name: str | None = None,
+        description: str | None = None,
+        operation_id: str | None = None,
+        deprecated: bool = False,
+        sunset: dt.date | None = None,
+        query_params: Sequence[Mapping[str, Any]] = (),
+        request_examples: Mapping[str, Any] | None = None,
+        response_examples: Mapping[str, Any] | None = None,
+        security: Sequence[Mapping[str, Sequence[str]]] | None = None,
     ) -> Callable[[Function], Function]:
         """Make the decorator of a hand-written view, which is put below the route of Flask.
 
@@ -232,6 +241,14 @@ class Architect:
             parent_model: Model that the relation leads from, in the documentation.
             method: Verb by which rules of authentication judge the view, in place of that of the request.
             relation_name: Relation that the view follows, for rules of authentication.
+            description: What the documentation says of the view, in place of its docstring.
+            operation_id: What generated clients call it; the name of the function by default.
+            deprecated: Whether clients should leave it.
+            sunset: When it will be gone.
+            query_params: Query parameters in the documentation, as parameter objects of OpenAPI.
+            request_examples: Bodies that work, by name.
+            response_examples: Values of answers, by name.
+            security: Security requirements in the documentation, where the view is guarded by something else.
 
         Raises:
             ConfigurationError: The view asks for what an application that is bound already does not have.
@@ -257,6 +274,14 @@ class Architect:
             parent_model=parent_model,
             method=method,
             relation_name=relation_name,
+            description=description,
+            operation_id=operation_id,
+            deprecated=deprecated,
+            sunset=sunset,
+            query_params=query_params,
+            request_examples=request_examples,
+            response_examples=response_examples,
+            security=security,
         )
 
         def decorate(function: Function) -> Function:

@@ -872,8 +872,8 @@ RATE_LIMIT_STORAGE_OPTIONS: Option[Any] = Option(
 NAME: Option[str | None] = Option(
     "NAME", None, text, "Name of a model in the document.", meta=True, config=False, topic="Documentation"
 )
-TAG: Option[str | None] = Option(
-    "TAG", None, text, "Tag of a model in the document.", meta=True, config=False, topic="Documentation"
+TAG = Option(
+    "TAG", "Unknown", text, "Tag of a model in the document.", meta=True, aliases=("TAG",), topic="Documentation"
 )
 TAG_GROUP: Option[str | None] = Option(
     "TAG_GROUP",
@@ -930,6 +930,45 @@ GET_SINGLE_SUMMARY: Option[str | None] = Option(
     "Summary of GET on one row, in the document.",
     meta=True,
     config=False,
+    topic="Documentation",
+)
+
+OPERATION_ID: Option[str | None] = Option(
+    "OPERATION_ID",
+    None,
+    text,
+    "What generated clients call the operation of a method, in the document.",
+    meta=True,
+    method=True,
+    config=False,
+    topic="Documentation",
+)
+GET_MANY_OPERATION_ID: Option[str | None] = Option(
+    "GET_MANY_OPERATION_ID",
+    None,
+    text,
+    "The same of GET on a collection.",
+    meta=True,
+    config=False,
+    topic="Documentation",
+)
+DEPRECATED = Option(
+    "DEPRECATED",
+    False,
+    boolean,
+    "Whether clients should leave a method, in the document.",
+    meta=True,
+    method=True,
+    config=False,
+    topic="Documentation",
+)
+LINKS: Option[Any] = Option(
+    "LINKS",
+    None,
+    mapping,
+    "Links of OpenAPI on the answers of errors, in the document: status to name to link.",
+    meta=True,
+    method=True,
     topic="Documentation",
 )
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import click
 
     from flarchitect_core.access.asked import Asked, Guard
+    from flarchitect_core.catalogue.access import Access, SecurityScheme
     from flarchitect_core.findings import Finding
     from flarchitect_core.settings import Option
     from flarchitect_core.state import ApplicationState
@@ -60,6 +61,18 @@ class Part:
         Raises:
             ConfigurationError: A rule about it cannot be kept.
         """
+        return None
+
+    def describe_access(self, state: ApplicationState, asked: Asked, method: str) -> Access | None:
+        """Say what `guard_operation` asks of callers, `None` when the part guards nothing."""
+        return None
+
+    def security_schemes(self, state: ApplicationState) -> Mapping[str, SecurityScheme]:
+        """Say how callers may show who they are, by the names that `describe_access` uses."""
+        return {}
+
+    def describe_rate(self, state: ApplicationState, view: ManagedView, method: str) -> str | None:
+        """Say how often a hand-written view may be called, `None` when the part counts nothing."""
         return None
 
     def commands(self) -> Iterable[click.Command]:

@@ -15,10 +15,12 @@ if TYPE_CHECKING:
     from flarchitect_core.access.policies import RowPolicy
     from flarchitect_core.access.tenancy import Tenants
     from flarchitect_core.architect import Architect
+    from flarchitect_core.catalogue.endpoint import Endpoint
     from flarchitect_core.database import Database
     from flarchitect_core.events import Listener
     from flarchitect_core.faces import Faces
     from flarchitect_core.http.logs import AppLog
+    from flarchitect_core.http.operational_routes import OperationalRoute
     from flarchitect_core.http.responses import Envelope
     from flarchitect_core.model.registry import Registry
     from flarchitect_core.operations.hooks import Hooks
@@ -61,6 +63,8 @@ class ApplicationState:
         receivers: Functions that signals of Flask know by a weak reference only.
         cursors: Writes and reads the cursors of pages.
         views: Hand-written views, each as it is bound to the application.
+        endpoints: What the parts have registered; `flarchitect_core.views.endpoints` lists everything.
+        operational_routes: Health checks and metrics, as far as they are switched on.
     """
 
     app: Flask
@@ -90,6 +94,8 @@ class ApplicationState:
     receivers: list[Callable[..., None]] = field(default_factory=list)
     cursors: Cursors = field(init=False)
     views: dict[ManagedView, Any] = field(default_factory=dict)
+    endpoints: list[Endpoint] = field(default_factory=list)
+    operational_routes: list[OperationalRoute] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.cursors = Cursors(self.app, self.settings)

@@ -18,7 +18,7 @@ from flarchitect_core.views.managed import ManagedView
 from flarchitect_rest import options
 from flarchitect_rest.limits import RateLimits
 
-__all__ = ["limit_guard"]
+__all__ = ["limit_guard", "view_rates"]
 
 
 def limit_guard(state: ApplicationState, view: ManagedView) -> Guard | None:
@@ -27,7 +27,7 @@ def limit_guard(state: ApplicationState, view: ManagedView) -> Guard | None:
     Raises:
         ConfigurationError: A rate cannot be read, or the service that is to count cannot be had.
     """
-    rates = {method: rates for method in HTTP_METHODS if (rates := _rates(state, view, method))}
+    rates = {method: rates for method in HTTP_METHODS if (rates := view_rates(state, view, method))}
     if not rates:
         return None
     if state.limiter is None:
@@ -45,7 +45,7 @@ def limit_guard(state: ApplicationState, view: ManagedView) -> Guard | None:
     return guard
 
 
-def _rates(state: ApplicationState, view: ManagedView, method: str) -> tuple[Rate, ...]:
+def view_rates(state: ApplicationState, view: ManagedView, method: str) -> tuple[Rate, ...]:
     """Resolve the rates of a view: of its model, then its schemas, then the application (core 1)."""
     info = view.info
     value, origin = state.settings.resolve(options.RATE_LIMIT, model=info.model, method=method)

@@ -13,7 +13,7 @@ from flarchitect_core.settings import Option
 from flarchitect_core.state import ApplicationState
 from flarchitect_core.views.managed import ManagedView
 from flarchitect_rest.diagnosis import diagnose_services
-from flarchitect_rest.manual import limit_guard
+from flarchitect_rest.manual import limit_guard, view_rates
 from flarchitect_rest.options import REST_OPTIONS
 from flarchitect_rest.routes import check_routes, register_routes
 from flarchitect_rest.services import Services, check_services
@@ -43,6 +43,10 @@ class RestPart(Part):
     def guard(self, state: ApplicationState, view: ManagedView) -> Guard | None:
         """Count the requests to a hand-written view that has a rate limit."""
         return limit_guard(state, view)
+
+    def describe_rate(self, state: ApplicationState, view: ManagedView, method: str) -> str | None:
+        """Say how often a hand-written view may be called."""
+        return "; ".join(str(rate) for rate in view_rates(state, view, method)) or None
 
     def diagnose(self, state: ApplicationState) -> Iterable[Finding]:
         """Look for what is unsafe in the services."""

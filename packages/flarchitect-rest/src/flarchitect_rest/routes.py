@@ -24,6 +24,7 @@ from flarchitect_core.model.resource import Relation, Resource
 from flarchitect_core.settings import Settings
 from flarchitect_core.state import ApplicationState
 from flarchitect_rest.bulk import BulkViews, allows_bulk
+from flarchitect_rest.catalogue import endpoint_of
 from flarchitect_rest.export import ExportViews
 from flarchitect_rest.formats import in_collection_formats, in_record_formats
 from flarchitect_rest.services import Services
@@ -234,8 +235,13 @@ def register_routes(state: ApplicationState, services: Services) -> None:
         view_of = _views_by_face(resource, state)
         for route in routes_of(resource, state.settings):
             serves = resource if route.relation is None else route.relation.target
+            asked = _asked_of(route, serves)
             view = services.around(view_of(route), route.rule, route.methods, serves)
-            view = guarded(view, _guards_of(route, serves, state))
+            view = guarded(view, _guards_of(asked, state))
+            state.endpoints += (
+                endpoint_of(state, route.rule, f"{BLUEPRINT}.{route.endpoint}", method, each, serves, route.relation)
+                for method, each in asked.items()
+            )
             blueprint.add_url_rule(route.rule[len(prefix) :], route.endpoint, view, methods=sorted(route.methods))
     blueprint.after_request(_tell_patches(state.settings))
     with _late_builders(state.app):
@@ -243,14 +249,16 @@ def register_routes(state: ApplicationState, services: Services) -> None:
     state.owned_paths.append(prefix)
 
 
-def _guards_of(route: Route, serves: Resource, state: ApplicationState) -> dict[str, tuple[Guard, ...]]:
-    """Give what decides, for each method of a route, whether a caller may ask; empty when nothing does."""
+def _asked_of(route: Route, serves: Resource) -> dict[str, Asked]:
+    """Give what each method of a route asks for, as rules of access see it."""
     is_list = route.relation.many if route.relation is not None else route.rule in serves.paths
     name = None if route.relation is None else route.relation.fact.name
-    guards = {}
-    for method in route.methods:
-        asked = Asked(method, serves.model, many=is_list, relation_name=name)
-        guards[method] = guards_of(state, asked)
+    return {method: Asked(method, serves.model, many=is_list, relation_name=name) for method in sorted(route.methods)}
+
+
+def _guards_of(asked: Mapping[str, Asked], state: ApplicationState) -> dict[str, tuple[Guard, ...]]:
+    """Give what decides, for each method of a route, whether a caller may ask; empty when nothing does."""
+    guards = {method: guards_of(state, each) for method, each in asked.items()}
     return {method: found for method, found in guards.items() if found}
 
 

@@ -22,6 +22,16 @@ __all__ = ["HEALTH_ENDPOINTS", "Readiness", "health_routes"]
 # What orchestrators ask, who have no credentials; the answers tell nothing that is not for everybody.
 HEALTH_ENDPOINTS = ("flarchitect_health", "flarchitect_ready")
 
+_STATUS = {"type": "object", "properties": {"status": {"type": "string"}}, "required": ["status"]}
+_READINESS = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "string", "enum": ["ready", "unavailable"]},
+        "checks": {"type": "object", "additionalProperties": _STATUS},
+    },
+    "required": ["status", "checks"],
+}
+
 
 def health_routes(state: ApplicationState, log: AppLog) -> list[OperationalRoute]:
     """Give the routes of the health checks; none unless `API_EXPOSE_HEALTH` is on."""
@@ -30,8 +40,23 @@ def health_routes(state: ApplicationState, log: AppLog) -> list[OperationalRoute
         return []
     readiness = Readiness(state, log)
     return [
-        OperationalRoute(options.HEALTH_PATH, HEALTH_ENDPOINTS[0], _live),
-        OperationalRoute(options.READY_PATH, HEALTH_ENDPOINTS[1], readiness.answer),
+        OperationalRoute(
+            options.HEALTH_PATH,
+            HEALTH_ENDPOINTS[0],
+            _live,
+            "Whether the process lives",
+            schema=_STATUS,
+            is_for_everybody=True,
+        ),
+        OperationalRoute(
+            options.READY_PATH,
+            HEALTH_ENDPOINTS[1],
+            readiness.answer,
+            "Whether the databases answer",
+            answers=((200, "Every database answers."), (503, "A database does not answer.")),
+            schema=_READINESS,
+            is_for_everybody=True,
+        ),
     ]
 
 

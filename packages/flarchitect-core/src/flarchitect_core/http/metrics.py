@@ -112,7 +112,14 @@ class Metrics:
 
     def route(self) -> OperationalRoute:
         """Give the route of the metrics."""
-        return OperationalRoute(options.METRICS_PATH, "flarchitect_metrics", self.answer)
+        return OperationalRoute(
+            options.METRICS_PATH,
+            "flarchitect_metrics",
+            self.answer,
+            "Metrics for Prometheus",
+            media_type="text/plain",
+            schema={"type": "string"},
+        )
 
     def answer(self) -> Response:
         """Answer with all metrics in the form that the client asks for: that of Prometheus, or OpenMetrics."""

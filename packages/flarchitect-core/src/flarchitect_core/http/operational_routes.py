@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from flask import Response
 
@@ -27,11 +28,21 @@ class OperationalRoute:
         path: Option that holds its path.
         endpoint: Name of the endpoint.
         view: What answers GET.
+        summary: What it is called in documents.
+        answers: Status and what it means, of each answer.
+        media_type: What the answers are in.
+        schema: JSON Schema of the answers.
+        is_for_everybody: Whether nobody is asked who calls.
     """
 
     path: Option[str]
     endpoint: str
     view: Callable[[], Response]
+    summary: str
+    answers: tuple[tuple[int, str], ...] = ((200, "OK"),)
+    media_type: str = "application/json"
+    schema: Mapping[str, Any] = field(default_factory=dict)
+    is_for_everybody: bool = False
 
 
 def exposed_paths(state: ApplicationState) -> dict[str, Option[str]]:
@@ -60,3 +71,4 @@ def register_operational_routes(state: ApplicationState, routes: Iterable[Operat
     """Add these routes to the application."""
     for route in routes:
         state.app.add_url_rule(state.settings.get(route.path), route.endpoint, route.view, methods=["GET"])
+        state.operational_routes.append(route)

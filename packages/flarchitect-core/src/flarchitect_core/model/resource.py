@@ -210,6 +210,11 @@ class Resource:
         """Whether rows may be there that are marked, and not removed, when they are deleted."""
         return any(each.soft_delete is not None for each in (self, *self.subclasses))
 
+    @property
+    def takes_client_keys(self) -> bool:
+        """Whether clients choose the keys of new rows, so that a PUT may create one."""
+        return "POST" in self.methods and all("POST" not in item.locked_in for item in self.key)
+
     def field(self, name: str) -> Field | None:
         """Find a field by external name, else by attribute name (rest 2.2)."""
         return self.fields.get(name) or self._by_attribute.get(name)

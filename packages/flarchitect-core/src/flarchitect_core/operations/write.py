@@ -252,7 +252,7 @@ class Writer:
         named = {item.attribute: value for item, value in zip(self._resource.key, key, strict=True)}
         instance = self._find(session, self._to_change, operation, executor)
         if instance is None:
-            if not self._may_choose_key():
+            if not self._resource.takes_client_keys:
                 raise self._not_found()
             self._check_state(operation, None)
             self._readers["PUT"].require_all({**values, **named})
@@ -523,9 +523,6 @@ class Writer:
 
     def _not_found(self) -> NotFoundError:
         return NotFoundError(f"{self._resource.name} not found.", reason="row_not_found")
-
-    def _may_choose_key(self) -> bool:
-        return "POST" in self._resource.methods and all("POST" not in item.locked_in for item in self._resource.key)
 
     def _keyed(self, body: Mapping[str, Any], key: Key) -> Mapping[str, Any]:
         """Put the key of the URL into a body that leaves it out, so that it is no missing field."""

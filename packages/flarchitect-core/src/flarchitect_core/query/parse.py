@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from flarchitect_core.query.grouping import Grouping
     from flarchitect_core.settings import Settings
 
-__all__ = ["COLLECTION_PARAMETERS", "FILTER_OPERATORS", "VIEW_PARAMETERS", "parse_boolean", "parse_collection"]
-__all__ += ["parse_cascade", "parse_view"]
+__all__ = ["COLLECTION_PARAMETERS", "DUMP_MODES", "FILTER_OPERATORS", "JOIN_TYPES", "OFFSET_MAX", "VIEW_PARAMETERS"]
+__all__ += ["parse_boolean", "parse_cascade", "parse_collection", "parse_view"]
 
 Parameters = Iterable[tuple[str, str]]
 T = TypeVar("T")
@@ -37,11 +37,11 @@ _SINGLE = frozenset(
     {"page", "limit", "cursor", "count", "search", "dump", "dump_relationships", "join_type", "include_deleted"}
     | {"cascade_delete"}
 )
-_MODES = ("url", "json", "dynamic", "hybrid")
-_JOIN_TYPES = ("inner", "left", "right", "outer")
+DUMP_MODES = ("url", "json", "dynamic", "hybrid")
+JOIN_TYPES = ("inner", "left", "right", "outer")
 _OUTER_JOINS = frozenset({"left", "outer"})
 _NULLS = {"nullsfirst": "first", "nullslast": "last"}
-_OFFSET_MAX = 2**62
+OFFSET_MAX = 2**62
 
 
 def parse_collection(
@@ -312,7 +312,7 @@ class _Parser:
         if given is None:
             return 1
         page = positive(given[0], "Page number must be an integer.", reason="invalid_page")
-        if page * limit > _OFFSET_MAX:
+        if page * limit > OFFSET_MAX:
             raise QueryError(f"Page number is too large: {given[0][:40]}.", reason="invalid_page")
         return page
 
@@ -368,20 +368,20 @@ class _Parser:
 
     def _mode(self) -> Mode:
         configured = self.option(options.SERIALIZATION_TYPE)
-        default: Mode = configured if configured in _MODES else "json"
+        default: Mode = configured if configured in DUMP_MODES else "json"
         given = self.values.get("dump")
         if given is None:
             return default
-        for mode in _MODES:
+        for mode in DUMP_MODES:
             if given[0] == mode:
                 return mode  # type: ignore[return-value]
         if self.option(options.UNKNOWN_PARAMETERS) == "ignore":
             return default
-        near = nearest(given[0], _MODES)
+        near = nearest(given[0], DUMP_MODES)
         raise QueryError(
-            f"Invalid dump mode: {given[0]}. Supported: {', '.join(_MODES)}.",
+            f"Invalid dump mode: {given[0]}. Supported: {', '.join(DUMP_MODES)}.",
             reason="invalid_dump_mode",
-            suggestions=near or _MODES,
+            suggestions=near or DUMP_MODES,
         )
 
     def _selection(self) -> tuple[tuple[str, ...] | None, tuple[JoinedColumn, ...]]:
@@ -482,8 +482,8 @@ class _Parser:
         if given is None:
             # There `join` says what to put into the rows, which must not cost any of them.
             return self._mode() == "dynamic"
-        if given[0] not in _JOIN_TYPES:
+        if given[0] not in JOIN_TYPES:
             raise QueryError(
-                f"Invalid join_type: {given[0][:100]}. Supported: {','.join(_JOIN_TYPES)}", reason="invalid_join_type"
+                f"Invalid join_type: {given[0][:100]}. Supported: {','.join(JOIN_TYPES)}", reason="invalid_join_type"
             )
         return given[0] in _OUTER_JOINS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from flarchitect_core.model.registry import Registry
     from flarchitect_core.settings import Settings
 
-__all__ = ["ManagedView", "SchemaOrClass", "ViewInfo", "handle_many", "handle_one", "managed", "standardise_response"]
+__all__ = ["ManagedView", "SchemaOrClass", "ViewInfo", "handle_many", "handle_one", "managed", "managed_view_of"]
+__all__ += ["standardise_response"]
 
 SchemaOrClass = ma.Schema | type[ma.Schema]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -57,6 +59,14 @@ class ViewInfo:
         parent_model: Model that the relation leads from, in the documentation.
         method: Verb by which rules of authentication judge it; the one of the request without it.
         relation_name: Relation that it follows, for rules of authentication.
+        description: What the documentation says of it instead of the docstring.
+        operation_id: What generated clients call it; the name of the function by default.
+        deprecated: Whether clients should leave it.
+        sunset: When it will be gone.
+        query_params: Query parameters, as parameter objects of OpenAPI.
+        request_examples: Bodies that work, by name.
+        response_examples: Values of answers, by name.
+        security: Security requirements, where something else than the parts guards it.
     """
 
     output_schema: SchemaOrClass | None = None
@@ -74,6 +84,14 @@ class ViewInfo:
     parent_model: type | None = None
     method: str | None = None
     relation_name: str | None = None
+    description: str | None = None
+    operation_id: str | None = None
+    deprecated: bool = False
+    sunset: dt.date | None = None
+    query_params: Sequence[Mapping[str, Any]] = ()
+    request_examples: Mapping[str, Any] | None = None
+    response_examples: Mapping[str, Any] | None = None
+    security: Sequence[Mapping[str, Sequence[str]]] | None = None
 
     def asked(self) -> Asked:
         """Give what rules of access see of it."""
@@ -244,6 +262,12 @@ def managed(info: ViewInfo, *, is_guarded: bool = False) -> Callable[[Function],
         return cast("Function", _around(ManagedView(function, info, is_guarded=is_guarded)))
 
     return decorate
+
+
+def managed_view_of(function: object) -> ManagedView | None:
+    """Give what stands around a function, `None` when nothing of ours does."""
+    found = getattr(function, "managed_view", None)
+    return found if isinstance(found, ManagedView) else None
 
 
 def standardise_response(function: Function) -> Function:

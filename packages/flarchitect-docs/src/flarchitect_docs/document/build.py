@@ -1,28 +1,93 @@
-"""Building one document."""
+"""Building one document: everything that the application offers, written into apispec."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
 
-from flarchitect_core import options as core
+from flarchitect_core.catalogue.access import security_schemes_of
+from flarchitect_core.views.endpoints import endpoints_of
+from flarchitect_docs import options
+from flarchitect_docs.document.components import Components
+from flarchitect_docs.document.dialect import in_3_0
+from flarchitect_docs.document.info import info_of, title_of, version_of
+from flarchitect_docs.document.names import SchemaNames, operation_ids
+from flarchitect_docs.document.operations import Operations
+from flarchitect_docs.document.paths import openapi_path
+from flarchitect_docs.document.tags import Tags
+from flarchitect_docs.document.texts import Texts
+from flarchitect_docs.spec import CustomSpec
 
 if TYPE_CHECKING:
+    from apispec.ext.marshmallow.openapi import OpenAPIConverter
+
     from flarchitect_core.state import ApplicationState
 
-__all__ = ["build_document"]
+__all__ = ["build_spec"]
 
 _VERSIONS = {"3.1": "3.1.1", "3.0": "3.0.4"}
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-def build_document(state: ApplicationState, version: str) -> dict[str, Any]:
-    """Write the document of an application.
+def build_spec(state: ApplicationState, version: str) -> CustomSpec:
+    """Write the document of an application; it needs no request and no database.
 
     Args:
         version: Version of OpenAPI, `3.1` or `3.0`.
+
+    Raises:
+        ConfigurationError: Two operations were given one id.
     """
-    get = state.settings.get
-    document = APISpec(get(core.TITLE), get(core.VERSION) or "1.0.0", _VERSIONS[version])
-    written: dict[str, Any] = document.to_dict()
-    return written
+    with state.app.app_context():
+        return _build(state, version)
+
+
+def _build(state: ApplicationState, version: str) -> CustomSpec:
+    names = SchemaNames(state)
+    plugin = MarshmallowPlugin(schema_name_resolver=lambda schema: names.of_class(_class_of(schema)))
+    root: dict[str, Any] = {"info": info_of(state)}
+    if version == "3.1":
+        root["jsonSchemaDialect"] = _DIALECT
+    servers = state.settings.get(options.SERVER_URLS)
+    if servers:
+        root["servers"] = [dict(server) for server in servers]
+    # It is written in the words of 3.1, and rewritten as a whole.
+    spec = CustomSpec(
+        title_of(state),
+        version_of(state),
+        _VERSIONS["3.1"],
+        plugins=[plugin],
+        spec_groups={},
+        finish=lambda written: _finished(state, written, version),
+        **root,
+    )
+    state.plugins.spec_build_started(spec)
+    schemes = security_schemes_of(state)
+    for name, scheme in schemes.items():
+        spec.components.security_scheme(name, dict(scheme))
+    endpoints = endpoints_of(state)
+    tags = Tags(state)
+    # It is there since the plugin knows its document.
+    components = Components(spec, cast("OpenAPIConverter", plugin.converter), state, names)
+    operations = Operations(state, components, Texts(state, names), tags, operation_ids(endpoints, state), schemes)
+    for endpoint in endpoints:
+        path = openapi_path(endpoint.rule)
+        spec.path(path, operations={endpoint.method.lower(): operations.of(endpoint)})
+    tags.write(spec)
+    return spec
+
+
+def _class_of(schema: Any) -> type:
+    return schema if isinstance(schema, type) else type(schema)
+
+
+def _finished(state: ApplicationState, written: dict[str, Any], version: str) -> dict[str, Any]:
+    components = {
+        kind: dict(sorted(members.items())) for kind, members in written.get("components", {}).items() if members
+    }
+    document = {**written, "components": components}
+    if version == "3.0":
+        document = {**in_3_0(document), "openapi": _VERSIONS["3.0"]}
+    finished: dict[str, Any] = state.plugins.spec_build_completed(document)
+    return finished

@@ -11,7 +11,8 @@ import yaml
 
 from flarchitect_core.http.encoding import encode_json
 from flarchitect_docs import options
-from flarchitect_docs.document.build import build_document
+from flarchitect_docs.document.build import build_spec
+from flarchitect_docs.spec import CustomSpec
 
 if TYPE_CHECKING:
     from flarchitect_core.state import ApplicationState
@@ -52,20 +53,31 @@ class Documents:
 
     def __init__(self, state: ApplicationState) -> None:
         self._state = state
-        self._kept: dict[str, tuple[object, Document]] = {}
+        self._kept: dict[str, tuple[object, CustomSpec, Document]] = {}
 
     def current(self, version: str | None = None) -> Document:
         """Give the document for the routes of now; it needs no request, and no database.
 
         Args:
             version: Version of OpenAPI, the one of `API_OPENAPI_VERSION` by default.
+
+        Raises:
+            ConfigurationError: Two operations were given one id.
         """
+        return self._made(version)[1]
+
+    def spec(self, version: str | None = None) -> CustomSpec:
+        """Give the same as apispec holds it."""
+        return self._made(version)[0]
+
+    def _made(self, version: str | None) -> tuple[CustomSpec, Document]:
         wanted = version or self._state.settings.get(options.OPENAPI_VERSION)
         mark = self._mark()
         kept = self._kept.get(wanted)
         if kept is None or kept[0] != mark:
-            kept = self._kept[wanted] = mark, Document(build_document(self._state, wanted), wanted)
-        return kept[1]
+            spec = build_spec(self._state, wanted)
+            kept = self._kept[wanted] = mark, spec, Document(spec.content(), wanted)
+        return kept[1], kept[2]
 
     def _mark(self) -> object:
         """Give what changes when a route is added, which is all that can happen to the routes of Flask."""

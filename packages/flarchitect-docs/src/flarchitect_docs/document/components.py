@@ -1,0 +1,321 @@
+"""What operations share: schemas, parameters, headers and the answers of errors; each is written when it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import marshmallow as ma
+from apispec.ext.marshmallow.openapi import OpenAPIConverter
+
+from flarchitect_core import options as core
+from flarchitect_core.catalogue.shapes import RecordShape, SchemaShape
+from flarchitect_core.http.negotiation import PROBLEM
+from flarchitect_core.model.json_types import JsonSchema
+from flarchitect_core.model.schemas import AutoSchema, output_schema_of, schema_of
+from flarchitect_core.views.bodies import schema_instance
+from flarchitect_docs import options
+from flarchitect_docs.document.envelope import EnvelopeSchemas, phrase
+from flarchitect_docs.document.names import SchemaNames, component_key
+from flarchitect_docs.document.properties import Properties
+from flarchitect_docs.document.texts import docstring_of
+
+if TYPE_CHECKING:
+    from flarchitect_core.catalogue.shapes import Content, Parameter, Shape
+    from flarchitect_core.model.resource import Resource
+    from flarchitect_core.state import ApplicationState
+    from flarchitect_docs.spec import CustomSpec
+
+__all__ = ["HEADERS", "Components"]
+
+_METHODS = {"create": "POST", "replace": "PUT", "update": "PATCH"}
+_SUFFIXES = {"create": ("Create",), "replace": ("Replace",), "update": ("Update",), "answer": ()}
+
+HEADERS: Mapping[str, tuple[JsonSchema, str]] = {
+    "Location": ({"type": "string", "format": "uri-reference"}, "Where the new row is."),
+    "Link": ({"type": "string"}, "Other pages (RFC 8288)."),
+    "X-Total-Count-Kind": ({"type": "string", "enum": ["capped", "estimated"]}, "How exact `total_count` is."),
+    "ETag": ({"type": "string"}, "State of what is shown, for conditions on later requests."),
+    "Preference-Applied": ({"type": "string"}, "The preference that was followed (RFC 7240)."),
+    "Idempotency-Replayed": ({"type": "string", "enum": ["true"]}, "The answer is that of an earlier request."),
+    "WWW-Authenticate": ({"type": "string"}, "What would be accepted."),
+    "Retry-After": ({"type": "integer", "format": "int32"}, "Seconds after which it may work."),
+    "X-RateLimit-Limit": ({"type": "integer", "format": "int32"}, "Requests in each window."),
+    "X-RateLimit-Remaining": ({"type": "integer", "format": "int32"}, "Requests that remain in this one."),
+    "X-RateLimit-Reset": ({"type": "integer", "format": "int32"}, "When it ends, in seconds since 1970."),
+    "Accept": ({"type": "string"}, "Content types that are taken."),
+    "Deprecation": ({"type": "string"}, "Since when it should not be used any more (RFC 9745)."),
+    "Sunset": ({"type": "string"}, "When it will be gone (RFC 8594)."),
+}
+
+
+class Components:
+    """The components of one document."""
+
+    def __init__(
+        self, spec: CustomSpec, converter: OpenAPIConverter, state: ApplicationState, names: SchemaNames
+    ) -> None:
+        self._spec = spec
+        self._state = state
+        self._names = names
+        self._converter = converter
+        self._properties = Properties(converter, state.settings, self._answer_reference)
+        self.envelopes = EnvelopeSchemas(state)
+        self._parameters: dict[str, Parameter] = {}
+        self._classes: dict[str, object] = {}
+
+    @property
+    def schemas(self) -> Mapping[str, JsonSchema]:
+        """The schemas so far, by name."""
+        schemas: Mapping[str, JsonSchema] = self._spec.components.schemas
+        return schemas
+
+    # --- schemas ------------------------------------------------------------------------------------------------------
+
+    def schema(self, name: str, make: Callable[[], JsonSchema]) -> JsonSchema:
+        """Give the reference to a schema, which is made when it is first asked for."""
+        if name not in self._spec.components.schemas:
+            # It may lead to itself.
+            self._spec.components.schemas[name] = {}
+            self._spec.components.schemas[name] = make()
+        return {"$ref": f"#/components/schemas/{name}"}
+
+    def of_shape(self, shape: Shape) -> JsonSchema:
+        """Describe what a body or a value is."""
+        if isinstance(shape, RecordShape):
+            return self.of_record(shape)
+        if isinstance(shape, SchemaShape):
+            return self.of_schema(shape)
+        return dict(shape.schema)
+
+    def of_record(self, shape: RecordShape) -> JsonSchema:
+        """Describe a record as an answer shows it, or as a body gives it."""
+        resource = shape.resource
+        name = self._names.of_resource(resource, *_SUFFIXES[shape.use])
+        return self.schema(name, lambda: self._record(shape))
+
+    def item_of_record(self, shape: RecordShape) -> JsonSchema:
+        """Describe a change of one row in a list of changes: it names its row."""
+        resource = shape.resource
+        name = self._names.of_resource(resource, "UpdateItem")
+
+        def make() -> JsonSchema:
+            key = {item.name: self._properties.of_field(item.codec, "body") for item in resource.key}
+            changed = self._record(shape)
+            return {**changed, "properties": {**key, **changed["properties"]}, "required": [*key]}
+
+        return self.schema(name, make)
+
+    def _answer_reference(self, resource: Resource) -> JsonSchema:
+        return self.of_record(RecordShape(resource, "answer"))
+
+    def _record(self, shape: RecordShape) -> JsonSchema:
+        resource = shape.resource
+        if shape.use == "answer":
+            fields = output_schema_of(resource, "GET").dump_fields
+            return self._object(fields, resource, is_body=False, told=docstring_of(resource.model))
+        method = _METHODS[shape.use]
+        fields = schema_of(resource, method).load_fields
+        # The URL names the row, and a body that repeats its key says nothing.
+        is_keyed = {item.attribute for item in resource.key} if method != "POST" else set()
+        taken = {name: field for name, field in fields.items() if (field.attribute or name) not in is_keyed}
+        described = self._object(taken, resource, is_body=True)
+        optional = {item.name for item in resource.fields.values() if "GET" in item.hidden_in}
+        if method == "PATCH":
+            described.pop("required", None)
+        elif method == "PUT" and "required" in described:
+            # What answers do not show is kept when it is left out.
+            described["required"] = [name for name in described["required"] if name not in optional]
+        if not described.get("required"):
+            described.pop("required", None)
+        if self._state.settings.get(core.UNKNOWN_FIELDS, model=resource.model) != "ignore":
+            described["additionalProperties"] = False
+        return described
+
+    def _object(
+        self, fields: Mapping[str, ma.fields.Field[Any]], resource: Resource, *, is_body: bool, told: str = ""
+    ) -> JsonSchema:
+        properties: dict[str, JsonSchema] = {}
+        required: list[str] = []
+        for attribute, field in fields.items():
+            name = field.data_key or attribute
+            item = resource.field_of_attribute(field.attribute or attribute)
+            described = self._properties.of_field(field, "body" if is_body else "answer", item)
+            if item is not None and "$ref" not in described:
+                if is_body and "GET" in item.hidden_in:
+                    described["writeOnly"] = True
+                    described.pop("example", None)
+                elif not is_body and "POST" in item.locked_in and "PATCH" in item.locked_in:
+                    described["readOnly"] = True
+            properties[name] = described
+            if is_body and field.required:
+                required.append(name)
+        shown: JsonSchema = {"type": "object", **({"description": told} if told else {}), "properties": properties}
+        if required:
+            shown["required"] = required
+        return shown
+
+    def of_schema(self, shape: SchemaShape) -> JsonSchema:
+        """Describe what a marshmallow schema of a hand-written view takes or gives."""
+        schema = schema_instance(shape.schema)
+        words = ("Update",) if shape.is_partial else ()
+        name = self._names.of_class(type(schema), *words)
+        kind = type(schema)
+        known = self._classes.setdefault(name, kind)
+        if known is not kind:
+            # Another class of the same name, from another module.
+            name = self._names.of_class(kind, *kind.__module__.split("."), *words)
+        reference = self.schema(name, lambda: self._of_schema(schema, is_partial=shape.is_partial))
+        return {"type": "array", "items": reference} if schema.many else reference
+
+    def _of_schema(self, schema: ma.Schema, *, is_partial: bool) -> JsonSchema:
+        if isinstance(schema, AutoSchema):
+            return self._of_auto_schema(schema, is_partial=is_partial)
+        described = self._by_apispec(schema)
+        if is_partial:
+            described.pop("required", None)
+        self._add_defaults(schema, described)
+        return described
+
+    def _by_apispec(self, schema: ma.Schema) -> JsonSchema:
+        described: JsonSchema = self._converter.schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        return described
+
+    def _of_auto_schema(self, schema: AutoSchema, *, is_partial: bool) -> JsonSchema:
+        model = type(schema).opts.model
+        resource = None if model is None else self._state.registry.get(model)
+        if resource is None:
+            return self._by_apispec(schema)
+        described = self._object(schema.fields, resource, is_body=schema.direction is False)
+        if is_partial:
+            described.pop("required", None)
+        return described
+
+    def _add_defaults(self, schema: ma.Schema, described: JsonSchema) -> None:
+        for name, field in schema.fields.items():
+            member = described["properties"].get(field.data_key or name)
+            if member is not None and "example" not in member:
+                member.update(self._properties.example_of_plain(field, member))
+
+    def enveloped(self, content: Content) -> JsonSchema:
+        """Describe an answer: its value in the envelope."""
+        value = self.value(content)
+        if not (content.is_enveloped and self.wraps):
+            return value
+        common = self.schema(self._names.cased("Envelope"), self.envelopes.envelope)
+        member = self.envelopes.name("value")
+
+        def make() -> JsonSchema:
+            return {"allOf": [common, {"type": "object", "properties": {member: value}}]}
+
+        name = self._envelope_name(content)
+        return make() if name is None else self.schema(name, make)
+
+    @property
+    def wraps(self) -> bool:
+        """Whether answers are described with their envelope."""
+        return bool(self._state.settings.get(options.DOCS_ENVELOPE))
+
+    def value(self, content: Content) -> JsonSchema:
+        """Describe what stands in the envelope."""
+        value = {} if content.shape is None else self.of_shape(content.shape)
+        if content.reports:
+            report = {
+                "type": "object",
+                "properties": {
+                    "index": {"type": "integer"},
+                    "status": {"type": "integer"},
+                    "value": value,
+                    "errors": self.errors_reference(),
+                },
+                "required": ["index", "status"],
+            }
+            return {"type": "array", "items": report}
+        is_list = content.many and value.get("type") != "array"
+        return {"type": "array", "items": value} if is_list else value
+
+    def _envelope_name(self, content: Content) -> str | None:
+        shape = content.shape
+        word = "ReportEnvelope" if content.reports else "ListEnvelope" if content.many else "Envelope"
+        if isinstance(shape, RecordShape):
+            return self._names.of_resource(shape.resource, word)
+        if isinstance(shape, SchemaShape):
+            reference = self.of_shape(shape)
+            named = reference.get("items", reference)["$ref"].rpartition("/")[2]
+            return self._names.cased(f"{named}_{'ListEnvelope' if 'items' in reference else word}")
+        return None
+
+    # --- errors -------------------------------------------------------------------------------------------------------
+
+    def errors_reference(self) -> JsonSchema:
+        """Give the reference to the object that tells of an error."""
+        return self.schema(self._names.cased("Error"), self.envelopes.errors)
+
+    def error_contents(self, status: int, media_types: tuple[str, ...]) -> dict[str, Any]:
+        """Describe the body of an error in each format that it may have."""
+        problem = self.schema(self._names.cased("Problem"), self.envelopes.problem)
+        contents: dict[str, Any] = {}
+        if self._state.settings.get(core.ERROR_FORMAT) != "problem":
+            enveloped = self.schema(self._names.cased("ErrorEnvelope"), self._error_envelope)
+            example = self.envelopes.error_example(status)
+            for media_type in media_types:
+                contents[media_type] = {"schema": enveloped}
+                if media_type == "application/json":
+                    contents[media_type]["example"] = example
+        contents[PROBLEM.mimetype] = {"schema": problem, "example": self.envelopes.problem_example(status)}
+        return contents
+
+    def _error_envelope(self) -> JsonSchema:
+        common = self.schema(self._names.cased("Envelope"), self.envelopes.envelope)
+        errors, value = self.envelopes.name("errors"), self.envelopes.name("value")
+        members = {errors: self.errors_reference(), value: {"type": "null"}}
+        described: JsonSchema = {"type": "object", "properties": members}
+        if self._state.settings.get(core.FINAL_CALLBACK) is None:
+            described["required"] = [errors]
+        else:
+            described = {"type": "object"}
+        return {"allOf": [common, described]}
+
+    def error_response(self, status: int, make: Callable[[], dict[str, Any]]) -> JsonSchema:
+        """Give the reference to the answer of an error that all operations share."""
+        name = component_key(phrase(status).replace(" ", ""))
+        if name not in self._spec.components.responses:
+            self._spec.components.responses[name] = make()
+        return {"$ref": f"#/components/responses/{name}"}
+
+    # --- parameters and headers ---------------------------------------------------------------------------------------
+
+    def parameter(self, parameter: Parameter) -> str:
+        """Give the key of a parameter, which is how apispec is referred to one."""
+        name = component_key(parameter.name)
+        if parameter.resource is not None:
+            name = f"{component_key(parameter.resource)}.{name}"
+        key, number = name, 1
+        while (known := self._parameters.get(key)) is not None and known != parameter:
+            number += 1
+            key = f"{name}.{number}"
+        if key not in self._parameters:
+            self._parameters[key] = parameter
+            self._spec.components.parameters[key] = _parameter_object(parameter)
+        return key
+
+    def header(self, name: str) -> JsonSchema:
+        """Give the reference to a header of answers."""
+        if name not in self._spec.components.headers:
+            schema, sentence = HEADERS[name]
+            self._spec.components.headers[name] = {"description": sentence, "schema": schema}
+        return {"$ref": f"#/components/headers/{name}"}
+
+
+def _parameter_object(parameter: Parameter) -> dict[str, Any]:
+    described: dict[str, Any] = {"name": parameter.name, "in": parameter.location}
+    if parameter.sentence:
+        described["description"] = parameter.sentence
+    if parameter.required:
+        described["required"] = True
+    if parameter.is_list:
+        described.update(style="form", explode=False)
+    described["schema"] = dict(parameter.schema)
+    if parameter.example is not None:
+        described["example"] = parameter.example
+    return described

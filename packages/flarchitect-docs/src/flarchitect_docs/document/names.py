@@ -1,0 +1,140 @@
+"""Names in the document: components, and the operations that generated clients call."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from flarchitect_core import options as core
+from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.model.naming import convert_case
+
+if TYPE_CHECKING:
+    from flarchitect_core.catalogue.endpoint import Endpoint
+    from flarchitect_core.model.resource import Resource
+    from flarchitect_core.state import ApplicationState
+
+__all__ = ["SchemaNames", "component_key", "operation_ids"]
+
+_NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._-]+")
+_VERBS = {
+    "list": "list",
+    "get": "get",
+    "create": "create",
+    "replace": "replace",
+    "update": "update",
+    "delete": "delete",
+    "update_many": "update_many",
+    "delete_many": "delete_many",
+    "list_related": "list",
+    "get_related": "get",
+}
+
+
+def component_key(text: str) -> str:
+    """Write any text as the key of a component."""
+    return _NOT_IN_KEYS.sub("_", text).strip("_") or "_"
+
+
+class SchemaNames:
+    """Names the schemas of models and of classes, in `API_SCHEMA_CASE`."""
+
+    def __init__(self, state: ApplicationState) -> None:
+        self._settings = state.settings
+        names = Counter(resource.name for resource in state.registry)
+        self._shared = {name for name, count in names.items() if count > 1}
+
+    def of_resource(self, resource: Resource, *words: str) -> str:
+        """Name what stands for a resource, the words after its own name."""
+        name = resource.name
+        if name in self._shared:
+            # Two models of one name: their tables tell them apart.
+            name = f"{name}_{resource.segment}"
+        return self.cased("_".join((name, *words)), resource.model)
+
+    def of_class(self, kind: type, *words: str) -> str:
+        """Name what stands for a marshmallow schema class."""
+        said = getattr(getattr(kind, "Meta", None), "component", None)
+        name = said if isinstance(said, str) else kind.__name__.removesuffix("Schema") or kind.__name__
+        return self.cased("_".join((name, *words)))
+
+    def cased(self, text: str, model: type | None = None) -> str:
+        """Write a name in the case."""
+        return component_key(convert_case(text, self._settings.get(core.SCHEMA_CASE, model=model)))
+
+
+def operation_ids(endpoints: Sequence[Endpoint], state: ApplicationState) -> dict[Endpoint, str]:
+    """Name every operation: the same after every start, whatever was registered first.
+
+    Raises:
+        ConfigurationError: Two operations were given one name.
+    """
+    given = {endpoint: said for endpoint in endpoints if (said := _given(endpoint, state)) is not None}
+    twice = [name for name, count in Counter(given.values()).items() if count > 1]
+    if twice:
+        raise ConfigurationError(
+            [f"Two operations have the operation id {name!r}. Give each its own." for name in twice]
+        )
+    named = dict(given)
+    open_ones = {endpoint: list(_candidates(endpoint, state)) for endpoint in endpoints if endpoint not in given}
+    while open_ones:
+        counts = Counter(candidates[0] for candidates in open_ones.values())
+        taken = set(named.values())
+        for endpoint, candidates in list(open_ones.items()):
+            if counts[candidates[0]] == 1 and candidates[0] not in taken:
+                named[endpoint] = candidates[0]
+                del open_ones[endpoint]
+            elif len(candidates) > 1:
+                candidates.pop(0)
+            else:
+                raise ConfigurationError(f"{endpoint.method} {endpoint.rule} has no operation id of its own.")
+    return named
+
+
+def _given(endpoint: Endpoint, state: ApplicationState) -> str | None:
+    if endpoint.view is not None and endpoint.view.info.operation_id:
+        return endpoint.view.info.operation_id
+    resource = endpoint.resource
+    if resource is None or endpoint.relation is not None or endpoint.kind == "view":
+        return None
+    if endpoint.rule not in (resource.paths[:1] if endpoint.asked.many else _first_items(resource)):
+        return None
+    option = core.GET_MANY_OPERATION_ID if endpoint.kind == "list" else core.OPERATION_ID
+    said: str | None = state.settings.get(option, model=resource.model, method=endpoint.method)
+    return None if endpoint.kind in ("update_many", "delete_many") else said
+
+
+def _first_items(resource: Resource) -> list[str]:
+    return [f"{path}/{resource.item_rule()}" for path in resource.paths[:1]]
+
+
+def _candidates(endpoint: Endpoint, state: ApplicationState) -> Iterator[str]:
+    """Give names from the shortest one to one that no other operation can have."""
+    path = _path_name(endpoint.rule, state.registry.prefix)
+    verb = _VERBS.get(endpoint.kind)
+    if verb is not None:
+        yield f"{verb}_{path}"
+    else:
+        blueprint, _, plain = endpoint.name.rpartition(".")
+        function = endpoint.view.function.__name__ if endpoint.view is not None else plain
+        words = [function.removeprefix("flarchitect_")]
+        yield _identifier(words)
+        if blueprint:
+            words.insert(0, blueprint)
+            yield _identifier(words)
+        words.append(endpoint.method.lower())
+        yield _identifier(words)
+    yield _identifier([endpoint.name, endpoint.method.lower(), path])
+    variables = "_".join(re.findall(r"<([^>]*)>", endpoint.rule))
+    yield _identifier([endpoint.name, endpoint.method.lower(), path, variables])
+
+
+def _path_name(rule: str, prefix: str) -> str:
+    """Name a rule by the words of its path, without variables: `/api/films/<int:id>/studio` is `films_studio`."""
+    return _identifier(part for part in rule.removeprefix(prefix).split("/") if part and not part.startswith("<"))
+
+
+def _identifier(words: Iterable[str]) -> str:
+    return re.sub(r"\W+", "_", "_".join(words)).strip("_") or "root"
