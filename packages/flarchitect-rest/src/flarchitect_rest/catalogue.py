@@ -47,6 +47,7 @@ _USES: dict[Kind, RecordUse] = {
     "update": "update",
     "update_many": "update",
 }
+_CREATED = "Created; without a body where `Prefer: return=minimal` asks for none."
 _TAG = '^(\\*|(W/)?"[\\x21\\x23-\\x7e]{0,100}"(\\s*,\\s*(W/)?"[\\x21\\x23-\\x7e]{0,100}")*)$'
 _IF_MATCH = Parameter(
     "If-Match",
@@ -71,8 +72,9 @@ _CREATE_ONLY = Parameter(
 _PREFER = Parameter(
     "Prefer",
     "header",
-    {"type": "string", "enum": ["return=representation", "return=minimal"]},
-    "Whether the answer shows what was written (RFC 7240).",
+    {"type": "string"},
+    "`return=minimal` for an answer without a body, `return=representation` for one (RFC 7240); others are ignored.",
+    example="return=representation",
 )
 _IDEMPOTENCY_KEY = Parameter(
     "Idempotency-Key",
@@ -207,13 +209,13 @@ class _Describer:
                 contents.append(Content([CSV.mimetype, NDJSON.mimetype], None, is_enveloped=False))
             yield self._answer(200, "A page of rows.", contents)
         elif self._kind == "create":
-            yield self._answer(self._option(core.CREATED_STATUS), "Created.", self._records(record))
+            yield self._answer(self._option(core.CREATED_STATUS), _CREATED, self._records(record))
         elif self._kind == "update_many":
             yield self._answer(200, "Changed.", [Content(self._types, record, many=True)])
         else:
             yield self._answer(200, "OK", [Content(self._types, record)])
         if self._kind == "replace" and self._resource.takes_client_keys:
-            yield self._answer(self._option(core.CREATED_STATUS), "Created.", [Content(self._types, record)])
+            yield self._answer(self._option(core.CREATED_STATUS), _CREATED, [Content(self._types, record)])
         if self._takes_lists:
             yield self._answer(207, "What became of each item.", [Content(self._types, record, reports=True)])
         if self._is_write:

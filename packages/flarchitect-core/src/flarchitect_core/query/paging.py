@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["Extent", "PageLinks", "page_headers", "page_links"]
 
 # Characters that a query may hold as they are (RFC 3986, 3.4) and that filters use.
-_SAFE = "()[],:/@!*'"
+_SAFE = "(),:/@!*'"
 
 # Proxies refuse an answer whose headers are longer than 4,000 characters.
 _HEADER_MAX = 2_000

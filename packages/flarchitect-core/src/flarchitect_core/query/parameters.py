@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from flarchitect_core import options
 from flarchitect_core.catalogue.shapes import Parameter
-from flarchitect_core.model.fields import BooleanField
 from flarchitect_core.model.json_types import JsonSchema, json_type, nullable
 from flarchitect_core.query.counting import COUNT_KINDS
 from flarchitect_core.query.grouping import AGGREGATES
 from flarchitect_core.query.names import readable_relations
 from flarchitect_core.query.parse import DUMP_MODES, JOIN_TYPES, OFFSET_MAX
 from flarchitect_core.query.parse_filters import FILTER_OPERATORS
-from flarchitect_core.query.values import TEXT_MAX
+from flarchitect_core.query.values import SWITCH_WORDS, TEXT_MAX
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Resource
@@ -50,9 +49,12 @@ _SENTENCES = {
 }
 
 
+_SWITCH: JsonSchema = {"type": ["boolean", "integer", "string"], "enum": [True, False, 1, 0, "", *SWITCH_WORDS]}
+
+
 def switch_schema(default: bool) -> JsonSchema:
     """Describe a switch in a URL: all the words that are read as one."""
-    return {**json_type(BooleanField(), "url"), "default": default}
+    return {**_SWITCH, "default": default}
 
 
 class _Describer:
@@ -169,7 +171,7 @@ class _Describer:
         if operator in _PATTERNS:
             schema = {"type": "string", "maxLength": TEXT_MAX}
         elif operator == "isnull":
-            schema = json_type(BooleanField(), "url")
+            schema = dict(_SWITCH)
         elif is_list:
             # A comma would begin the next value.
             each = {**schema, "pattern": "^[^,]*$"} if schema.get("type") == "string" and len(schema) == 1 else schema

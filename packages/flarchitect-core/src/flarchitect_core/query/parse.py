@@ -125,7 +125,7 @@ class _Parser:
             self._view(),
             merged(where),
             self._order() if grouping is None else (),
-            self._page(limit),
+            self._page(),
             limit,
             self._words(),
             self._cursor(),
@@ -307,12 +307,13 @@ class _Parser:
             raise QueryError(f"Limit exceeds maximum value of {most}", reason="limit_exceeds_maximum")
         return limit
 
-    def _page(self, limit: int) -> int:
+    def _page(self) -> int:
         given = self.values.get("page")
         if given is None:
             return 1
         page = positive(given[0], "Page number must be an integer.", reason="invalid_page")
-        if page * limit > OFFSET_MAX:
+        # The same bound for every limit, so that it can be told beforehand.
+        if page > OFFSET_MAX // self.option(options.PAGINATION_SIZE_MAX):
             raise QueryError(f"Page number is too large: {given[0][:40]}.", reason="invalid_page")
         return page
 

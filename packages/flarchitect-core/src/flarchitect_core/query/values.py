@@ -14,13 +14,17 @@ from flarchitect_core.model.fields import BooleanField, text_to_value
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field
 
-__all__ = ["TEXT_MAX", "field_value", "hint", "parse_boolean", "positive", "split_list"]
+__all__ = ["SWITCH_WORDS", "TEXT_MAX", "field_value", "hint", "parse_boolean", "positive", "split_list"]
 
 _TRUE = frozenset({"1", "true", "yes", "y", "on", ""})
 _FALSE = frozenset({"0", "false", "no", "n", "off"})
 TEXT_MAX = 10_000
 """Longest text of one value. SQLite takes a LIKE pattern of at most 50,000 bytes, and escaping or UTF-8 makes up to
 four of a character."""
+
+
+SWITCH_WORDS = tuple(sorted((_TRUE | _FALSE) - {""}))
+"""What `parse_boolean` reads, in small letters; nothing at all is true."""
 
 
 def parse_boolean(text: str) -> bool:
