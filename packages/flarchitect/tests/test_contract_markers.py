@@ -41,7 +41,7 @@ AUTH_SECTIONS = {
 AUTH_BAR = {f"S-{number}" for number in range(1, 33)}
 
 # What a part brings that does not exist yet.
-LATER = {"D47": "flarchitect-docs: schema discovery", "17.34": "flarchitect-docs: the login of its pages"}
+LATER = {"17.34": "flarchitect-docs: the login of its pages"}
 
 
 def marks() -> list[str]:

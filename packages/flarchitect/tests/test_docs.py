@@ -56,6 +56,7 @@ from flarchitect_auth.options import AUTH_OPTIONS
 from flarchitect_core.errors import _ERROR_CODES
 from flarchitect_core.options import CORE_OPTIONS
 from flarchitect_core.query.parse import COLLECTION_PARAMETERS, FILTER_OPERATORS
+from flarchitect_docs.options import DOCS_OPTIONS
 from flarchitect_rest.cli import serve
 from flarchitect_rest.options import REST_OPTIONS
 
@@ -426,7 +427,7 @@ def public_names(module: str) -> list[str]:
 def test_every_option_that_a_page_names_exists() -> None:
     known = {
         key
-        for option in (*CORE_OPTIONS, *REST_OPTIONS, *AUTH_OPTIONS)
+        for option in (*CORE_OPTIONS, *REST_OPTIONS, *AUTH_OPTIONS, *DOCS_OPTIONS)
         for method in (None, "GET", "POST")
         for key in option.config_keys(method)
     }

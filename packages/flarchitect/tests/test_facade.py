@@ -62,10 +62,16 @@ import flarchitect_core.views.dumping
 import flarchitect_core.views.managed
 import flarchitect_core.views.results
 import flarchitect_core.views.sse
+import flarchitect_docs.bundle
+import flarchitect_docs.discovery
+import flarchitect_docs.generator
+import flarchitect_docs.spec
+from flarchitect._parts import lazily
 from flarchitect.utils.release import bump_version_if_needed
 
 auth = flarchitect_auth
 core = flarchitect_core
+docs = flarchitect_docs
 schema_tools = core.schema_tools
 PATHS = {
     "flarchitect.schemas.models.DeleteSuccessfulSchema": auth.account_schemas.DeleteSuccessfulSchema,
@@ -238,6 +244,15 @@ PATHS = {
     "flarchitect.schemas.DeleteSchema": schema_tools.DeleteSchema,
     "flarchitect.schemas.bases.DeleteSchema": schema_tools.DeleteSchema,
     "flarchitect.schemas.get_input_output_from_model_or_make": schema_tools.get_input_output_from_model_or_make,
+    "flarchitect.core.discovery.build_schema_discovery_payload": docs.discovery.build_schema_discovery_payload,
+    "flarchitect.core.docbundle.build_docs_bundle": docs.bundle.build_docs_bundle,
+    "flarchitect.specs.CustomSpec": docs.spec.CustomSpec,
+    "flarchitect.specs.register_routes_with_spec": docs.generator.register_routes_with_spec,
+    "flarchitect.specs.register_schemas": docs.generator.register_schemas,
+    "flarchitect.specs.generator.CustomSpec": docs.spec.CustomSpec,
+    "flarchitect.specs.generator.generate_swagger_spec": docs.generator.generate_swagger_spec,
+    "flarchitect.specs.generator.register_routes_with_spec": docs.generator.register_routes_with_spec,
+    "flarchitect.specs.generator.register_schemas": docs.generator.register_schemas,
     "flarchitect.specs.utils.endpoint_namer": core.model.endpoints.endpoint_namer,
     "flarchitect.utils.cookie_settings": core.http.cookies.cookie_settings,
     "flarchitect.utils.cookies.cookie_settings": core.http.cookies.cookie_settings,
@@ -280,16 +295,17 @@ xml
 
 
 # The facade itself has these; nothing in core stands behind them.
-OWN = {"flarchitect._parts.missing_part", "flarchitect.utils.release.bump_version_if_needed"}
+OWN = {
+    "flarchitect._parts.lazily",
+    "flarchitect._parts.missing_part",
+    "flarchitect.utils.release.bump_version_if_needed",
+}
 
 # Modules of parts that do not exist yet; each moves to the paths above together with its part.
 MISSING = {
-    "flarchitect.core.discovery": "flarchitect-docs",
-    "flarchitect.core.docbundle": "flarchitect-docs",
     "flarchitect.core.websockets": "flarchitect-ws",
     "flarchitect.graphql": "flarchitect-graphql",
     "flarchitect.mcp": "flarchitect-mcp",
-    "flarchitect.specs.generator": "flarchitect-docs",
 }
 
 # Parameters that the contracts name, in their order.
@@ -413,8 +429,9 @@ def test_a_module_of_a_missing_part_names_what_to_install(module: str) -> None:
 
 @pytest.mark.contract("core 10")
 def test_a_name_of_a_missing_part_names_what_to_install() -> None:
-    with pytest.raises(ImportError, match="pip install flarchitect-docs"):
-        from flarchitect.specs import CustomSpec  # noqa: F401
+    find = lazily("flarchitect.x", {"Y": "flarchitect_missing.y"}, "flarchitect-missing")
+    with pytest.raises(ImportError, match=r"^flarchitect\.x\.Y belongs to .* `pip install flarchitect-missing`"):
+        find("Y")
     assert not hasattr(flarchitect.specs, "unheard_of")
 
 

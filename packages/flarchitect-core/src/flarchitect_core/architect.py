@@ -308,6 +308,23 @@ class Architect:
             raise ValueError("The description of a route needs `function`, the view that answers it.")
         self.route_spec.append(dict(info))
 
+    @property
+    def api_spec(self) -> Any:
+        """The document about the API, whose `to_dict()` gives it as data; `None` where `API_CREATE_DOCS` is off.
+
+        Raises:
+            RuntimeError: No application is bound, or `flarchitect-docs` is not installed.
+        """
+        documents = state_of(self.app).documents
+        if documents is None:
+            raise RuntimeError("The document belongs to flarchitect-docs. Run `pip install flarchitect-docs`.")
+        return documents.published()
+
+    def to_api_spec(self) -> dict[str, Any] | None:
+        """Give the document about the API as data of its own; as `api_spec` otherwise."""
+        spec = self.api_spec
+        return None if spec is None else spec.to_dict()
+
     def get_config(self, key: str, default: Any = None) -> Any:
         """Read one configuration key as it is written, without `Meta`; the default while unbound."""
         return default if self.app is None else self.app.config.get(key, default)

@@ -8,6 +8,10 @@ from typing import Any, ClassVar
 from flarchitect_core.part import Part
 from flarchitect_core.settings import Option
 from flarchitect_core.state import ApplicationState
+from flarchitect_docs import options
+from flarchitect_docs.bundle import register_bundle
+from flarchitect_docs.cli import add_openapi_commands
+from flarchitect_docs.discovery import register_discovery
 from flarchitect_docs.document.documents import Documents
 from flarchitect_docs.options import DOCS_OPTIONS
 
@@ -23,5 +27,12 @@ class DocsPart(Part):
     options: ClassVar[Sequence[Option[Any]]] = DOCS_OPTIONS
 
     def install(self, state: ApplicationState) -> None:
-        """Make ready the document; it is written when somebody asks for it."""
+        """Make ready the document, which is written when somebody asks for it, and the commands about it."""
         state.documents = Documents(state)
+        add_openapi_commands(state)
+
+    def register(self, state: ApplicationState) -> None:
+        """Register what tells about models and routes as data."""
+        if state.settings.get(options.CREATE_DOCS):
+            register_discovery(state)
+            register_bundle(state)

@@ -126,7 +126,6 @@ def _headers(rate: Rate, window: Window, seconds: int, rates: list[Rate]) -> dic
         "X-RateLimit-Limit": str(rate.count),
         "X-RateLimit-Remaining": remaining,
         "X-RateLimit-Reset": str(math.ceil(window.reset)),
-        "Retry-After": str(seconds),
         "RateLimit-Limit": str(rate.count),
         "RateLimit-Remaining": remaining,
         "RateLimit-Reset": str(seconds),

@@ -10,7 +10,7 @@ from flarchitect_core.access.asked import Asked
 from flarchitect_core.catalogue.endpoint import Endpoint, EndpointDetails
 from flarchitect_core.catalogue.shapes import Answer, Content, JsonShape
 from flarchitect_core.views.details import view_details
-from flarchitect_core.views.managed import managed_view_of
+from flarchitect_core.views.managed import described_view, managed_view_of
 
 if TYPE_CHECKING:
     from werkzeug.routing import Rule
@@ -33,8 +33,13 @@ def endpoints_of(state: ApplicationState) -> list[Endpoint]:
     app = state.app
     registered = (*state.endpoints, *(_of_operational(state, route) for route in state.operational_routes))
     found = {(each.rule, each.method): each for each in registered}
+    described = {info["function"]: info for info in state.architect.route_spec}
     for rule in app.url_map.iter_rules():
-        view = managed_view_of(app.view_functions.get(rule.endpoint))
+        function = app.view_functions.get(rule.endpoint)
+        view = managed_view_of(function)
+        if (view is None or not view.is_guarded) and function in described:
+            # A view of the application itself, which was told of by `set_route`.
+            view = described_view(function, described[function])
         if view is not None and view.is_guarded:
             for endpoint in _of_view(state, rule, view):
                 found.setdefault((endpoint.rule, endpoint.method), endpoint)

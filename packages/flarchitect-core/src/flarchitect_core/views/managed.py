@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import marshmallow as ma
 from flask import current_app, request
+from werkzeug.http import http_date
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from flarchitect_core.access.asked import Asked, guards_of
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from flarchitect_core.settings import Settings
 
 __all__ = ["ManagedView", "SchemaOrClass", "ViewInfo", "handle_many", "handle_one", "managed", "managed_view_of"]
-__all__ += ["standardise_response"]
+__all__ += ["described_view", "standardise_response"]
 
 SchemaOrClass = ma.Schema | type[ma.Schema]
 Function = TypeVar("Function", bound=Callable[..., Any])
@@ -164,7 +165,17 @@ class ManagedView:
             return result
         if result.status >= 400:
             raise failure_of(result.value, result.status, result.headers)
-        return answer_of(state, bound.schemas().dumped(result))
+        answer = answer_of(state, bound.schemas().dumped(result))
+        answer.headers.update(self._notices())
+        return answer
+
+    def _notices(self) -> dict[str, str]:
+        """Give the headers that tell clients to leave the view (RFC 9745, RFC 8594)."""
+        sunset = self.info.sunset
+        headers = {"Deprecation": "@0"} if self.info.deprecated else {}
+        if sunset is not None:
+            headers["Sunset"] = http_date(dt.datetime.combine(sunset, dt.time(), dt.timezone.utc))
+        return headers
 
     def _arguments(self, bound: _Bound, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         given = dict(variables)
@@ -268,6 +279,16 @@ def managed_view_of(function: object) -> ManagedView | None:
     """Give what stands around a function, `None` when nothing of ours does."""
     found = getattr(function, "managed_view", None)
     return found if isinstance(found, ManagedView) else None
+
+
+def described_view(function: AnyFunction, info: Mapping[str, Any]) -> ManagedView:
+    """Make what documents know about a view around which nothing of ours stands.
+
+    Args:
+        info: What was said about it, by the names of `schema_constructor`; other names are passed over.
+    """
+    known = {name: value for name, value in info.items() if name in ViewInfo.__dataclass_fields__}
+    return ManagedView(function, ViewInfo(**known), is_guarded=True)
 
 
 def standardise_response(function: Function) -> Function:

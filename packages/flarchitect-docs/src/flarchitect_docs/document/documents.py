@@ -70,6 +70,10 @@ class Documents:
         """Give the same as apispec holds it."""
         return self._made(version)[0]
 
+    def published(self) -> CustomSpec | None:
+        """Give the document as apispec holds it, `None` where `API_CREATE_DOCS` is off."""
+        return self.spec() if self._state.settings.get(options.CREATE_DOCS) else None
+
     def _made(self, version: str | None) -> tuple[CustomSpec, Document]:
         wanted = version or self._state.settings.get(options.OPENAPI_VERSION)
         mark = self._mark()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["EnvelopeSchemas", "phrase"]
 
+_REQUEST_ID = "4f7a1f0d2c5b4e0f9f6d3b8a7c6e5d4f"
 _MOMENT = "2024-05-06T07:08:09+00:00"
 _SENTENCES = {
     400: "The request is wrong in a way the caller can mend.",
@@ -148,8 +149,11 @@ class EnvelopeSchemas:
         }
 
     def _at_one_moment(self, body: dict[str, Any]) -> dict[str, Any]:
-        name = self.name("datetime")
-        return {**body, **({name: _MOMENT} if name in body else {})}
+        moment = self.name("datetime")
+        shown = {**body, **({moment: _MOMENT} if moment in body else {})}
+        if self._state.settings.get(core.DUMP_REQUEST_ID):
+            shown[self.name("request_id")] = _REQUEST_ID
+        return shown
 
     @staticmethod
     def _error(status: int) -> ApiError:

@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
-from flarchitect._parts import missing_part
+from typing import TYPE_CHECKING
 
-raise missing_part("flarchitect.core.discovery", "flarchitect-docs")
+from flarchitect._parts import lazily
+
+if TYPE_CHECKING:
+    from flarchitect_docs.discovery import build_schema_discovery_payload
+
+__all__ = ["build_schema_discovery_payload"]
+
+__getattr__ = lazily(__name__, dict.fromkeys(__all__, "flarchitect_docs.discovery"), "flarchitect-docs")

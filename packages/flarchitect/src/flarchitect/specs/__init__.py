@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from flarchitect._parts import missing_part
+from typing import TYPE_CHECKING
 
-__all__: list[str] = []
+from flarchitect._parts import lazily
 
+if TYPE_CHECKING:
+    from flarchitect_docs.generator import CustomSpec, register_routes_with_spec, register_schemas
 
-def __getattr__(name: str) -> object:
-    if name in ("CustomSpec", "register_routes_with_spec", "register_schemas"):
-        raise missing_part(f"{__name__}.{name}", "flarchitect-docs")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["CustomSpec", "register_routes_with_spec", "register_schemas"]
+
+__getattr__ = lazily(__name__, dict.fromkeys(__all__, "flarchitect_docs.generator"), "flarchitect-docs")
