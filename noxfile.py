@@ -171,6 +171,13 @@ def bench(session: nox.Session) -> None:
 
 
 @nox.session
+def contract(session: nox.Session) -> None:
+    """Let schemathesis compare applications with their documents; arguments after `--` go to `tools/contract`."""
+    install_workspace(session, *group("contract"))
+    session.run("python", "tools/contract", *session.posargs)
+
+
+@nox.session
 def coverage(session: nox.Session) -> None:
     """Measure the coverage of the suite: `htmlcov/index.html` and `coverage.xml`."""
     install_workspace(session, *group("coverage"))

@@ -275,6 +275,54 @@ def test_self_references_and_circles(serve, sessions, within, left):
     served.execute(sa.update(place).values(within_id=None))
 
 
+def tied_models(*, nullable):
+    class Base(DeclarativeBase):
+        pass
+
+    class Knot(Base):
+        __tablename__ = "knots"
+
+        class Meta:
+            allow_bulk = True
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        to_id: Mapped[int | None] = mapped_column(sa.ForeignKey("knots.id"), nullable=nullable)
+        to: Mapped[Knot | None] = relationship(remote_side=id, back_populates="tied")
+        tied: Mapped[list[Knot]] = relationship(back_populates="to")
+
+    Base.registry.configure()
+    return Base, Knot
+
+
+@pytest.mark.contract("rest 4.2")
+@pytest.mark.parametrize(
+    "path, ties, left",
+    [
+        ("/api/knots/1", {1: 1}, {}),
+        ("/api/knots/1", {1: 1, 2: 1}, {2: None}),
+        ("/api/knots/1", {1: 2, 2: 1}, {2: None}),
+        ("/api/knots?id__in=1,2&max_affected=2", {1: 2, 2: 1, 3: 1}, {3: None}),
+    ],
+)
+def test_rows_that_refer_to_themselves_can_be_deleted(serve, path, ties, left):
+    base, knot = tied_models(nullable=True)
+    served = serve(base)
+    served.execute(sa.insert(knot), [{"id": number, "to_id": None} for number in ties])
+    for number, other in ties.items():
+        served.execute(sa.update(knot).where(knot.id == number).values(to_id=other))
+    response = served.delete(path)
+    assert response.status_code == 200, response.get_data(as_text=True)
+    assert {item["id"]: item["to_id"] for item in served.value("/api/knots")} == left
+
+
+@pytest.mark.contract("rest 4.2")
+def test_a_row_that_must_refer_to_itself_is_a_conflict_and_no_failure(serve):
+    base, knot = tied_models(nullable=False)
+    served = serve(base)
+    served.execute(sa.insert(knot), [{"id": 1, "to_id": 1}])
+    error_of(served.delete("/api/knots/1"), 409, "row_is_referred_to")
+
+
 @pytest.mark.contract("rest 6.2, D17")
 def test_with_soft_delete_a_cascade_removes(serve):
     base, place = place_models()

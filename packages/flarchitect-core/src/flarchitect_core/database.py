@@ -62,6 +62,7 @@ class Database:
         self.engine: Engine | None = None
         self._own: sessionmaker[Session] | None = None
         self._probe: Session | None = None
+        self._long_integers: dict[type, bool] = {}
 
     def check(self, report: StartupReport, models: Iterable[type]) -> None:
         """Open the engine of `API_DATABASE_URI`, and report every model for which no session can be found."""
@@ -290,6 +291,18 @@ class Database:
                     unnamed += name is None
                     found[engine] = name or ("database" if unnamed == 1 else f"database_{unnamed}")
         return {name: engine for engine, name in found.items()}, failed
+
+    def has_long_integers(self, model: type) -> bool:
+        """Say whether integers of every kind have 64 bits where the rows of a model are, as SQLite has them.
+
+        Needs an application context, and no connection. A session that cannot be asked counts as any other database.
+        """
+        known = self._long_integers.get(model)
+        if known is None:
+            engines, _ = self.engines([model])
+            names = {engine.dialect.name for engine in engines.values()}
+            known = self._long_integers[model] = names == {"sqlite"}
+        return known
 
     def _engines_of(self, model: type, source: SessionSource) -> list[tuple[str | None, Engine]]:
         if source is self._own and self.engine is not None:

@@ -40,7 +40,7 @@ def register_schemas(
             spec.components.schema(name, schema=schema if isinstance(schema, ma.Schema) else schema())
         elif force_update:
             # The name stays the same for whoever refers to it.
-            made = CustomSpec("", "", str(spec.openapi_version), plugins=[MarshmallowPlugin(lambda _: name)])
+            made = CustomSpec("", "", str(spec.openapi_version), plugins=[MarshmallowPlugin()])
             made.components.schema(name, schema=schema if isinstance(schema, ma.Schema) else schema())
             spec.components.schemas[name] = made.components.schemas[name]
 

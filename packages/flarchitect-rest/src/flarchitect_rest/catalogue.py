@@ -18,6 +18,7 @@ from flarchitect_core.query.parameters import (
     collection_parameters,
     filter_parameters,
     switch_schema,
+    url_type,
     view_parameters,
 )
 from flarchitect_core.views.details import answer_types
@@ -48,24 +49,23 @@ _USES: dict[Kind, RecordUse] = {
     "update_many": "update",
 }
 _CREATED = "Created; without a body where `Prefer: return=minimal` asks for none."
-_TAG = '^(\\*|(W/)?"[\\x21\\x23-\\x7e]{0,100}"(\\s*,\\s*(W/)?"[\\x21\\x23-\\x7e]{0,100}")*)$'
 _IF_MATCH = Parameter(
     "If-Match",
     "header",
-    {"type": "string", "pattern": _TAG},
+    {"type": "string"},
     "Do it only while the row has one of these entity tags; `*` for any.",
     example="*",
 )
 _IF_NONE_MATCH = Parameter(
     "If-None-Match",
     "header",
-    {"type": "string", "pattern": _TAG},
+    {"type": "string"},
     "Answer 304 when the row still has one of these entity tags.",
 )
 _CREATE_ONLY = Parameter(
     "If-None-Match",
     "header",
-    {"type": "string", "pattern": _TAG},
+    {"type": "string"},
     "With `*`, create the row only when it is not there.",
     resource="creation",
 )
@@ -103,15 +103,19 @@ def endpoint_of(
         kind: Kind = "list_related" if relation.many else "get_related"
     else:
         kind = _KINDS[method, asked.many]
-    details = partial(_details, state, kind, method, resource)
+    details = partial(_details, state, kind, method, resource, relation)
     return Endpoint(rule, method, name, kind, asked, details, resource=resource, relation=relation)
 
 
-def _details(state: ApplicationState, kind: Kind, method: str, resource: Resource) -> EndpointDetails:
+def _details(
+    state: ApplicationState, kind: Kind, method: str, resource: Resource, relation: Relation | None
+) -> EndpointDetails:
     describer = _Describer(state, kind, method, resource)
+    owner = resource if relation is None else relation.source
+    has_key = relation is not None or kind in ("get", "replace", "update", "delete")
     rates = rates_of(state.settings, resource.model).get(method, ())
     return EndpointDetails(
-        parameters=list(describer.parameters()),
+        parameters=[*(describer.path_parameters(owner) if has_key else ()), *describer.parameters()],
         body=describer.body(),
         answers=list(describer.answers()),
         errors=sorted(set(describer.errors())),
@@ -135,6 +139,9 @@ class _Describer:
     def _option(self, option: Any) -> Any:
         return self._state.settings.get(option, model=self._resource.model, method=self._method)
 
+    def _is_long(self, resource: Resource) -> bool:
+        return self._state.database.has_long_integers(resource.model)
+
     @property
     def _is_tagging(self) -> bool:
         get, model = self._state.settings.get, self._resource.model
@@ -148,12 +155,22 @@ class _Describer:
 
     # --- what is taken ------------------------------------------------------------------------------------------------
 
+    def path_parameters(self, owner: Resource) -> Iterator[Parameter]:
+        """Describe the variables of a URL, which are the key of a row."""
+        # A row that a PUT creates must be one that the column can hold.
+        is_new = self._kind == "replace" and self._resource.takes_client_keys
+        for (name, _), item in zip(owner.variables(), owner.key, strict=True):
+            schema = url_type(item.codec, is_long=not is_new and self._is_long(owner))
+            if schema == {"type": "string"} or "maxLength" in schema:
+                schema = {**schema, "minLength": 1, "pattern": "^[^/]+$"}
+            yield Parameter(name, "path", schema, f"Key of the {owner.name}.", required=True)
+
     def parameters(self) -> Iterator[Parameter]:
         resource, settings = self._resource, self._state.settings
         if self._is_list:
-            yield from collection_parameters(resource, settings)
+            yield from collection_parameters(resource, settings, is_long=self._is_long(resource))
         elif self._is_many:
-            yield from filter_parameters(resource, settings, self._method)
+            yield from filter_parameters(resource, settings, self._method, is_long=self._is_long(resource))
             most = {"type": "integer", "minimum": 1, "maximum": self._option(core.BULK_ROWS_MAX)}
             # A list in the body names its rows itself.
             yield Parameter(

@@ -48,6 +48,9 @@ _FORMATS: Mapping[str, str] = {
     "ipv6": "ipv6",
     "hostname": "hostname",
     "uuid": "uuid",
+    "date": "date",
+    "datetime": "date-time-local",
+    "time": "time-local",
 }
 _WORDS = ("true", "false", "t", "f", "yes", "no", "y", "n", "on", "off", "1", "0")
 _BASE64 = "^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
@@ -65,10 +68,18 @@ def json_type(field: ColumnField, use: Use) -> JsonSchema:
         return {}
     describe = next((_TABLE[kind] for kind in type(field).__mro__ if kind in _TABLE), _anything)
     schema = describe(field, use)
-    for check in field.validators:
-        if isinstance(check, Validator) and check.name in _FORMATS and schema.get("type") == "string":
-            schema["format"] = _FORMATS[check.name]
+    if isinstance(field, StringField) and use != "url":
+        for check in field.validators:
+            if isinstance(check, Validator):
+                schema.update(_checked(check, use))
     return schema
+
+
+def _checked(check: Validator, use: Use) -> JsonSchema:
+    # Rows may be older than the check of their column.
+    if check.pattern is not None and use == "body":
+        return {"pattern": check.pattern}
+    return {"format": _FORMATS[check.name]} if check.name in _FORMATS else {}
 
 
 def nullable(schema: JsonSchema) -> JsonSchema:

@@ -45,12 +45,14 @@ class Validator:
 
     Attributes:
         holds: Says whether a value of one of the `types` is right; raises nothing.
+        pattern: The same as a regular expression of JSON Schema, where it is one.
     """
 
     name: str
     message: str
     holds: Callable[[Any], bool]
     types: tuple[type, ...] = (str,)
+    pattern: str | None = None
 
     def __call__(self, value: object) -> None:
         """Check a value.
@@ -222,6 +224,13 @@ def _matches(pattern: str) -> Callable[[str], bool]:
     return holds
 
 
+def _by_pattern(name: str, message: str, pattern: str) -> Validator:
+    """Make a check that is a pattern; letters in it stand for capital and small ones."""
+    # JSON Schema has no flag for letter case.
+    both_cases = pattern.replace("a-z", "A-Za-z").replace("a-f", "A-Fa-f")
+    return Validator(name, message, _matches(pattern), pattern=f"^(?:{both_cases})$")
+
+
 _is_ascii_hostname = _matches(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
@@ -255,10 +264,10 @@ def _acceptable(what: str, formats: Iterable[str]) -> str:
 
 # --- by name ----------------------------------------------------------------------------------------------------------
 
-validate_base64 = Validator(
+validate_base64 = _by_pattern(
     "base64",
     "Base64 string is not valid.",
-    _matches("(?:[a-z0-9+/]{4})*(?:[a-z0-9+/]{4}|[a-z0-9+/]{3}=|[a-z0-9+/]{2}==)"),
+    "(?:[a-z0-9+/]{4})*(?:[a-z0-9+/]{4}|[a-z0-9+/]{3}=|[a-z0-9+/]{2}==)",
 )
 validate_boolean = Validator(
     "boolean",
@@ -278,10 +287,8 @@ validate_datetime = Validator(
     (dt.datetime, str),
 )
 validate_decimal = Validator("decimal", "Invalid decimal number.", _is_decimal, (int, float, decimal.Decimal, str))
-validate_phone_number = Validator(
-    "phone", "Phone number is not valid.", _matches(r"\+?(?=[^0-9]*[0-9])[0-9 \-().]{7,20}")
-)
-validate_postal_code = Validator("postal_code", "Postal code is not valid.", _matches(r"[a-z0-9][a-z0-9 \-]{2,10}"))
+validate_phone_number = _by_pattern("phone", "Phone number is not valid.", r"\+?(?=[^0-9]*[0-9])[0-9 \-().]{7,20}")
+validate_postal_code = _by_pattern("postal_code", "Postal code is not valid.", r"[a-z0-9][a-z0-9 \-]{2,10}")
 validate_time = Validator(
     "time", _acceptable("time", _TIME_FORMATS), _has_format(_TIME_FORMATS, dt.time), (dt.time, str)
 )
@@ -295,21 +302,24 @@ VALIDATORS: Mapping[str, Validator] = {
         Validator("url", "URL is not valid.", _is_url),
         Validator("ipv4", "IPv4 address is not valid.", _is_ipv4),
         Validator("ipv6", "IPv6 address is not valid.", _is_ipv6),
-        Validator("mac", "MAC address is not valid.", _matches(r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}")),
+        _by_pattern("mac", "MAC address is not valid.", r"[0-9a-f]{2}([:-])(?:[0-9a-f]{2}\1){4}[0-9a-f]{2}"),
         Validator("hostname", "Hostname is not valid.", _is_hostname),
         Validator("domain", "Domain is not valid.", _is_domain),
         Validator("iban", "IBAN is not valid.", _is_iban),
         validate_cron,
         validate_base64,
         Validator(
-            "slug", "Slug is not valid.", lambda value: re.fullmatch("[a-z0-9]+(?:-[a-z0-9]+)*", value) is not None
+            "slug",
+            "Slug is not valid.",
+            lambda value: re.fullmatch("[a-z0-9]+(?:-[a-z0-9]+)*", value) is not None,
+            pattern="^[a-z0-9]+(?:-[a-z0-9]+)*$",
         ),
         Validator("uuid", "UUID is not valid.", _is_uuid, (uuid.UUID, str)),
         Validator("card", "Card number is not valid.", _is_card),
         Validator("country_code", "Country code is not valid.", _is_one_of(COUNTRY_CODES)),
         validate_currency,
         *(
-            Validator(name, f"{name.upper()} hash is not valid.", _matches(f"[0-9a-f]{{{digits}}}"))
+            _by_pattern(name, f"{name.upper()} hash is not valid.", f"[0-9a-f]{{{digits}}}")
             for name, digits in _HASH_DIGITS.items()
         ),
         validate_phone_number,

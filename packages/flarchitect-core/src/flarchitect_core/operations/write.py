@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import marshmallow as ma
 import sqlalchemy as sa
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import CircularDependencyError, SQLAlchemyError
 from sqlalchemy.orm import Session, lazyload
 
 from flarchitect_core import options
@@ -38,6 +38,7 @@ from flarchitect_core.operations.failures import (
 )
 from flarchitect_core.operations.instances import REFUSALS, InstanceMaker
 from flarchitect_core.operations.references import References
+from flarchitect_core.operations.self_references import untie
 from flarchitect_core.query.compile import key_conditions, key_parameters
 from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.many_keys import is_one_of, parts_of
@@ -384,6 +385,7 @@ class Writer:
             self._dependents.check(session, *removed)
         else:
             hold_for_delete(session, list(removed.values()), self._settings)
+        untie(session, self._resource, removed.values())
         for key, row in rows.items():
             gone, mark = self._hooks.removing(row), kinds[key].soft_delete
             if key in marked and mark is not None:
@@ -392,6 +394,8 @@ class Writer:
                 session.delete(gone)
         try:
             session.flush()
+        except CircularDependencyError as error:
+            raise row_is_referred_to(self._resource) from error
         except AssertionError as error:
             if not str(error).startswith(BLANKED_KEY):
                 raise

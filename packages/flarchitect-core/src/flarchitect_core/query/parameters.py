@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from flarchitect_core import options
 from flarchitect_core.catalogue.shapes import Parameter
+from flarchitect_core.model.fields import ColumnField, IntegerField
 from flarchitect_core.model.json_types import JsonSchema, json_type, nullable
 from flarchitect_core.query.counting import COUNT_KINDS
 from flarchitect_core.query.grouping import AGGREGATES
@@ -23,7 +24,14 @@ if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Resource
     from flarchitect_core.settings import Option, Settings
 
-__all__ = ["cascade_parameters", "collection_parameters", "filter_parameters", "switch_schema", "view_parameters"]
+__all__ = [
+    "cascade_parameters",
+    "collection_parameters",
+    "filter_parameters",
+    "switch_schema",
+    "url_type",
+    "view_parameters",
+]
 
 _SYNONYMS = frozenset({"neq", "is_null"})
 _PATTERNS = frozenset({"like", "ilike", "contains", "icontains", "startswith", "istartswith", "endswith", "iendswith"})
@@ -60,10 +68,11 @@ def switch_schema(default: bool) -> JsonSchema:
 class _Describer:
     """Describes the parameters of one resource and method."""
 
-    def __init__(self, resource: Resource, settings: Settings, method: str) -> None:
+    def __init__(self, resource: Resource, settings: Settings, method: str, *, is_long: bool = False) -> None:
         self._resource = resource
         self._settings = settings
         self._method = method
+        self._is_long = is_long
 
     def option(self, option: Option[Any]) -> Any:
         return self._settings.get(option, model=self._resource.model, method=self._method)
@@ -167,7 +176,7 @@ class _Describer:
                     yield self._filter(field, operator, most)
 
     def _filter(self, field: Field, operator: str, most: int) -> Parameter:
-        schema, is_list = json_type(field.codec, "url"), operator in ("in", "nin", "between")
+        schema, is_list = url_type(field.codec, is_long=self._is_long), operator in ("in", "nin", "between")
         if operator in _PATTERNS:
             schema = {"type": "string", "maxLength": TEXT_MAX}
         elif operator == "isnull":
@@ -200,15 +209,31 @@ def _list_of(items: JsonSchema) -> JsonSchema:
     return {"type": "array", "items": items}
 
 
-def collection_parameters(resource: Resource, settings: Settings, method: str = "GET") -> list[Parameter]:
-    """Describe what `parse_collection` takes."""
-    describer = _Describer(resource, settings, method)
+def url_type(codec: ColumnField, *, is_long: bool) -> JsonSchema:
+    """Describe the values of a field in a URL.
+
+    Args:
+        is_long: Whether the database compares integers of 64 bits with those of any column.
+    """
+    schema = json_type(codec, "url")
+    if isinstance(codec, IntegerField) and not is_long:
+        return {**schema, "minimum": codec.minimum, "maximum": codec.maximum}
+    return schema
+
+
+def collection_parameters(resource: Resource, settings: Settings, *, is_long: bool = False) -> list[Parameter]:
+    """Describe what `parse_collection` takes.
+
+    Args:
+        is_long: As for `url_type`.
+    """
+    describer = _Describer(resource, settings, "GET", is_long=is_long)
     return [*describer.collection(), *describer.additional()]
 
 
-def filter_parameters(resource: Resource, settings: Settings, method: str) -> list[Parameter]:
+def filter_parameters(resource: Resource, settings: Settings, method: str, *, is_long: bool = False) -> list[Parameter]:
     """Describe the filters that a write of many rows takes, and what it shows of them."""
-    describer = _Describer(resource, settings, method)
+    describer = _Describer(resource, settings, method, is_long=is_long)
     shown: Iterable[Parameter] = describer.view() if method != "DELETE" else ()
     return [*shown, *describer.filters(), *describer.additional()]
 

@@ -10,6 +10,7 @@ from flarchitect_core.catalogue.endpoint import EndpointDetails
 from flarchitect_core.catalogue.shapes import Answer, Body, Content, SchemaShape
 from flarchitect_core.http.body import body_types
 from flarchitect_core.http.negotiation import record_formats
+from flarchitect_core.views.bodies import schema_instance
 
 if TYPE_CHECKING:
     from flarchitect_core.state import ApplicationState
@@ -46,7 +47,10 @@ def _body(state: ApplicationState, view: ManagedView, method: str) -> Body | Non
     schema = view.info.input_schema
     if schema is None or method in _WITHOUT_BODY:
         return None
-    return Body(body_types(state.settings), [SchemaShape(schema, is_partial=method == "PATCH")])
+    is_partial = method == "PATCH"
+    # No body at all counts as an empty object.
+    required = not is_partial and any(field.required for field in schema_instance(schema).load_fields.values())
+    return Body(body_types(state.settings), [SchemaShape(schema, is_partial=is_partial)], required=required)
 
 
 def _errors(state: ApplicationState, view: ManagedView, method: str) -> Iterator[int]:

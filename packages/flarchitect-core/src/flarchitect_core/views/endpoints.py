@@ -37,7 +37,7 @@ def endpoints_of(state: ApplicationState) -> list[Endpoint]:
     for rule in app.url_map.iter_rules():
         function = app.view_functions.get(rule.endpoint)
         view = managed_view_of(function)
-        if (view is None or not view.is_guarded) and function in described:
+        if function is not None and (view is None or not view.is_guarded) and function in described:
             # A view of the application itself, which was told of by `set_route`.
             view = described_view(function, described[function])
         if view is not None and view.is_guarded:

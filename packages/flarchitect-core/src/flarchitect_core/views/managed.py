@@ -281,7 +281,7 @@ def managed_view_of(function: object) -> ManagedView | None:
     return found if isinstance(found, ManagedView) else None
 
 
-def described_view(function: AnyFunction, info: Mapping[str, Any]) -> ManagedView:
+def described_view(function: Any, info: Mapping[str, Any]) -> ManagedView:
     """Make what documents know about a view around which nothing of ours stands.
 
     Args:

@@ -69,7 +69,7 @@ class Operations:
                 operation[name] = text
         if self._is_deprecated(endpoint):
             operation["deprecated"] = True
-        parameters = [*self._path_parameters(endpoint), *self._parameters(endpoint, details, access)]
+        parameters = [*self._path_parameters(endpoint, details), *self._parameters(endpoint, details, access)]
         if parameters:
             operation["parameters"] = parameters
         if details.body is not None:
@@ -87,19 +87,21 @@ class Operations:
 
     # --- what is taken ------------------------------------------------------------------------------------------------
 
-    def _path_parameters(self, endpoint: Endpoint) -> Iterator[dict[str, Any]]:
-        owner = endpoint.resource if endpoint.relation is None else endpoint.relation.source
+    def _path_parameters(self, endpoint: Endpoint, details: EndpointDetails) -> Iterator[dict[str, Any]]:
+        known = {each.name: each for each in details.parameters if each.location == "path"}
         for name, schema in path_parameters(endpoint.rule):
             described: dict[str, Any] = {"name": name, "in": "path", "required": True}
-            if owner is not None and endpoint.kind != "view":
-                described["description"] = f"Key of the {owner.name}."
-            yield {**described, "schema": schema}
+            if name in known:
+                yield {**described, "description": known[name].sentence, "schema": dict(known[name].schema)}
+            else:
+                yield {**described, "schema": schema}
 
     def _parameters(
         self, endpoint: Endpoint, details: EndpointDetails, access: Access
     ) -> Iterator[str | dict[str, Any]]:
         for parameter in (*details.parameters, *access.parameters):
-            yield self._components.parameter(parameter)
+            if parameter.location != "path":
+                yield self._components.parameter(parameter)
         if endpoint.view is not None:
             for given in endpoint.view.info.query_params:
                 yield {"in": "query", "schema": {"type": "string"}, **given}
