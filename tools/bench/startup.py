@@ -78,7 +78,8 @@ def _start(peer: str, count: int, url: str) -> dict[str, float]:
 
     Returns:
         `total_seconds` from the start of the process, of these `build_seconds` for the import of the peer and its
-        application and `answer_seconds` for the first request; `memory_bytes` after it.
+        application and `answer_seconds` for the first request; `memory_bytes` after the document, which takes
+        `document_seconds` and has `document_bytes`, 0 where a peer has none.
 
     Raises:
         StartError: The process failed or its answer is wrong.
@@ -105,13 +106,13 @@ def _check(status: int, body: str) -> None:
 
 
 def _as_markdown(samples: dict[tuple[str, int], list[dict[str, float]]], problems: dict[str, str], rounds: int) -> str:
-    lines = ["| peer | models | first answer, s | of it building, s | of it answering, s | memory, MB |"]
-    lines.append("| --- | --- | --- | --- | --- | --- |")
+    lines = ["| peer | models | first answer, s | of it building, s | of it answering, s | memory, MB | document, s |"]
+    lines.append("| --- | --- | --- | --- | --- | --- | --- |")
     for (peer, count), values in sorted(samples.items()):
         middle = {name: statistics.median(value[name] for value in values) for name in values[0]}
         lines.append(
             f"| {peer} | {count} | {middle['total_seconds']:.2f} | {middle['build_seconds']:.2f} "
-            f"| {middle['answer_seconds']:.3f} | {middle['memory_bytes'] / 1e6:.0f} |"
+            f"| {middle['answer_seconds']:.3f} | {middle['memory_bytes'] / 1e6:.0f} | {_document(middle)} |"
         )
     facts = environment("SQLite", rounds)
     versions = ", ".join(f"{name} {number}" for name, number in facts["versions"].items())
@@ -119,6 +120,12 @@ def _as_markdown(samples: dict[tuple[str, int], list[dict[str, float]]], problem
     if problems:
         lines += ["", "Not measured:", "", *(f"- {peer}: {reason}" for peer, reason in problems.items())]
     return "\n".join(lines)
+
+
+def _document(middle: dict[str, float]) -> str:
+    """Write how long the OpenAPI document takes, and its size; a dash where there is none."""
+    size = middle["document_bytes"]
+    return f"{middle['document_seconds']:.2f} ({size / 1e6:.1f} MB)" if size else "-"
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -737,6 +737,22 @@ def test_yaml_says_the_same(make: Make) -> None:
     assert yaml.safe_load(document.yaml) == json.loads(document.json)
 
 
+@pytest.mark.contract("docs D-25")
+def test_a_chain_of_many_models_is_described() -> None:
+    class Chain(DeclarativeBase):
+        pass
+
+    kinds = []
+    for number in range(300):
+        before = {"before_id": mapped_column(sa.ForeignKey(f"link{number - 1}.id"))} if number else {}
+        relation = {"before": relationship(f"Link{number - 1}")} if number else {}
+        members = {"__tablename__": f"link{number}", "id": mapped_column(sa.Integer, primary_key=True)}
+        kinds.append(type(f"Link{number}", (Chain,), {**members, **before, **relation, "Meta": type("Meta", (), {})}))
+    app = make_app(Chain, "sqlite://", parts=[RestPart(), DocsPart()])
+    assert len(document_of(app)["paths"]) > len(kinds) * 2
+    state_of(app).database.engine.dispose()
+
+
 @pytest.mark.contract("docs D-3")
 def test_the_order_in_which_models_are_defined_changes_no_name(make: Make) -> None:
     first, second = document_of(make()), document_of(make())

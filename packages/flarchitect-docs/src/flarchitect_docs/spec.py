@@ -42,6 +42,14 @@ class CustomSpec(APISpec):
         if tag not in tags:
             tags.append(tag)
 
+    def add_operation(self, path: str, method: str, operation: dict[str, Any]) -> None:
+        """Put an operation into the document as it is; `path` of apispec would copy and search all of it.
+
+        Args:
+            operation: An operation object whose references are written out.
+        """
+        self._paths.setdefault(path, {})[method.lower()] = operation
+
     def to_dict(self) -> dict[str, Any]:
         """Give the document as data of its own, for the caller to change."""
         return copy.deepcopy(self.content())

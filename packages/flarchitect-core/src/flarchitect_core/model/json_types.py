@@ -66,7 +66,9 @@ def json_type(field: ColumnField, use: Use) -> JsonSchema:
     if use == "answer" and field.to_json is to_jsonable:
         # Each value is given by what it is (`fields._judging_values`).
         return {}
-    describe = next((_TABLE[kind] for kind in type(field).__mro__ if kind in _TABLE), _anything)
+    describe = _TABLE.get(type(field)) or next(
+        (_TABLE[kind] for kind in type(field).__mro__ if kind in _TABLE), _anything
+    )
     schema = describe(field, use)
     if isinstance(field, StringField) and use != "url":
         for check in field.validators:

@@ -72,8 +72,7 @@ def _build(state: ApplicationState, version: str) -> CustomSpec:
     components = Components(spec, cast("OpenAPIConverter", plugin.converter), state, names)
     operations = Operations(state, components, Texts(state, names), tags, operation_ids(endpoints, state), schemes)
     for endpoint in endpoints:
-        path = openapi_path(endpoint.rule)
-        spec.path(path, operations={endpoint.method.lower(): operations.of(endpoint)})
+        spec.add_operation(openapi_path(endpoint.rule), endpoint.method, operations.of(endpoint))
     tags.write(spec)
     return spec
 

@@ -63,6 +63,8 @@ class Components:
         self.envelopes = EnvelopeSchemas(state)
         self._parameters: dict[str, Parameter] = {}
         self._classes: dict[str, object] = {}
+        self._pending: list[tuple[str, Callable[[], JsonSchema]]] = []
+        self._is_making = False
 
     @property
     def schemas(self) -> Mapping[str, JsonSchema]:
@@ -75,10 +77,20 @@ class Components:
     def schema(self, name: str, make: Callable[[], JsonSchema]) -> JsonSchema:
         """Give the reference to a schema, which is made when it is first asked for."""
         if name not in self._spec.components.schemas:
-            # It may lead to itself.
             self._spec.components.schemas[name] = {}
-            self._spec.components.schemas[name] = make()
+            self._pending.append((name, make))
+            self._make_pending()
         return {"$ref": f"#/components/schemas/{name}"}
+
+    def _make_pending(self) -> None:
+        """Make what was asked for, one after the other: models lead to each other in long chains, and in circles."""
+        if self._is_making:
+            return
+        self._is_making = True
+        while self._pending:
+            name, make = self._pending.pop()
+            self._spec.components.schemas[name] = make()
+        self._is_making = False
 
     def of_shape(self, shape: Shape) -> JsonSchema:
         """Describe what a body or a value is."""
@@ -285,8 +297,8 @@ class Components:
 
     # --- parameters and headers ---------------------------------------------------------------------------------------
 
-    def parameter(self, parameter: Parameter) -> str:
-        """Give the key of a parameter, which is how apispec is referred to one."""
+    def parameter(self, parameter: Parameter) -> JsonSchema:
+        """Give the reference to a parameter."""
         name = component_key(parameter.name)
         if parameter.resource is not None:
             name = f"{component_key(parameter.resource)}.{name}"
@@ -297,7 +309,7 @@ class Components:
         if key not in self._parameters:
             self._parameters[key] = parameter
             self._spec.components.parameters[key] = _parameter_object(parameter)
-        return key
+        return {"$ref": f"#/components/parameters/{key}"}
 
     def header(self, name: str) -> JsonSchema:
         """Give the reference to a header of answers."""

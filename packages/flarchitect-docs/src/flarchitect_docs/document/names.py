@@ -44,6 +44,7 @@ class SchemaNames:
     def __init__(self, state: ApplicationState) -> None:
         self._settings = state.settings
         names = Counter(resource.name for resource in state.registry)
+        self._known: dict[tuple[str, type | None], str] = {}
         self._shared = {name for name, count in names.items() if count > 1}
 
     def of_resource(self, resource: Resource, *words: str) -> str:
@@ -62,7 +63,11 @@ class SchemaNames:
 
     def cased(self, text: str, model: type | None = None) -> str:
         """Write a name in the case."""
-        return component_key(convert_case(text, self._settings.get(core.SCHEMA_CASE, model=model)))
+        known = self._known.get((text, model))
+        if known is None:
+            case = self._settings.get(core.SCHEMA_CASE, model=model)
+            known = self._known[text, model] = component_key(convert_case(text, case))
+        return known
 
 
 def operation_ids(endpoints: Sequence[Endpoint], state: ApplicationState) -> dict[Endpoint, str]:

@@ -96,9 +96,7 @@ class Operations:
             else:
                 yield {**described, "schema": schema}
 
-    def _parameters(
-        self, endpoint: Endpoint, details: EndpointDetails, access: Access
-    ) -> Iterator[str | dict[str, Any]]:
+    def _parameters(self, endpoint: Endpoint, details: EndpointDetails, access: Access) -> Iterator[dict[str, Any]]:
         for parameter in (*details.parameters, *access.parameters):
             if parameter.location != "path":
                 yield self._components.parameter(parameter)
