@@ -372,6 +372,10 @@ EFFECTS = [
 ]
 # Where both values, and the levels, of the others are tried.
 ELSEWHERE = {
+    "DEPRECATED": "of the document; packages/flarchitect/tests/test_openapi",
+    "GET_MANY_OPERATION_ID": "of the document; packages/flarchitect/tests/test_openapi",
+    "LINKS": "of the document; packages/flarchitect/tests/test_openapi",
+    "OPERATION_ID": "of the document; packages/flarchitect/tests/test_openapi",
     "ACCESS_POLICY": "needs a user; test_policies, test_policy_matrix",
     "FIELD_POLICY": "needs a user; test_field_policies",
     "PROTECTED_FIELDS": "needs a user model; packages/flarchitect/tests/test_protected_fields",

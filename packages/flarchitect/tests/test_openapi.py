@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jsonschema
+import marshmallow as ma
 import pytest
 import sqlalchemy as sa
 import yaml
@@ -23,6 +24,7 @@ from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
 from flarchitect_auth.part import AuthPart
+from flarchitect_core.model.schemas import AutoSchema
 from flarchitect_core.query.parse import COLLECTION_PARAMETERS
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import error_of, make_app
@@ -354,6 +356,16 @@ def test_texts_of_many_and_of_one_land_where_they_belong(make: Make) -> None:
     assert summaries["GET", "/api/books"] == "List `book` records"
     assert operations["DELETE", "/api/authors/{id}"]["description"] == "Removes an author."
     assert "description" not in operations["POST", "/api/authors"]
+
+
+@pytest.mark.contract("docs 3.9")
+def test_the_configuration_has_texts_for_methods_and_one_for_the_document(make: Make) -> None:
+    document = document_of(make(API_DESCRIPTION="All of it.", API_POST_DESCRIPTION="Adds.", API_PUT_SUMMARY="Swap"))
+    operations = operations_of(document)
+    assert document["info"]["description"] == "All of it."
+    assert operations["POST", "/api/books"]["description"] == "Adds."
+    assert operations["PUT", "/api/books/{id}"]["summary"] == "Swap"
+    assert "description" not in operations["GET", "/api/books"]
 
 
 @pytest.mark.contract("docs 1")
@@ -735,6 +747,72 @@ def test_the_introduction_tells_what_is_configured(make: Make) -> None:
 def test_yaml_says_the_same(make: Make) -> None:
     document = state_of(make()).documents.current()
     assert yaml.safe_load(document.yaml) == json.loads(document.json)
+
+
+@pytest.mark.contract("docs 3.2")
+@pytest.mark.contract("docs D-23")
+def test_what_meta_says_about_operations_is_told() -> None:
+    class Own(DeclarativeBase):
+        pass
+
+    class Film(Own):
+        __tablename__ = "films"
+
+        class Meta:
+            get_many_operation_id = "films"
+            post_operation_id = "addFilm"
+            delete_deprecated = True
+            delete_links = {409: {"again": {"operationId": "films"}}}
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    app = make_app(Own, "sqlite://", parts=[RestPart(), DocsPart()])
+    item, rows = document_of(app)["paths"]["/api/films/{id}"], document_of(app)["paths"]["/api/films"]
+    assert (rows["get"]["operationId"], rows["post"]["operationId"]) == ("films", "addFilm")
+    assert item["get"]["operationId"] == "get_films"
+    assert item["delete"]["deprecated"] is True
+    assert item["delete"]["responses"]["409"]["links"] == {"again": {"operationId": "films"}}
+    assert "deprecated" not in item["get"]
+    state_of(app).database.engine.dispose()
+
+
+@pytest.mark.contract("docs 3.5")
+def test_a_relation_that_an_own_schema_declares_too_is_named_once() -> None:
+    class Own(DeclarativeBase):
+        pass
+
+    class Maker(Own):
+        __tablename__ = "makers"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    class Tool(Own):
+        __tablename__ = "tools"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        maker_id: Mapped[int | None] = mapped_column(sa.ForeignKey("makers.id"))
+        maker: Mapped[Maker | None] = relationship()
+
+    class Schemas(AutoSchema):
+        pass
+
+    class ToolSchema(Schemas):
+        class Meta:
+            model = Tool
+
+        maker = ma.fields.Function(lambda tool: tool.maker_id)
+
+    app = make_app(Own, "sqlite://", parts=[RestPart(), DocsPart()], API_BASE_SCHEMA=Schemas)
+    document = document_of(app)
+    fields = parameters_of(document, document["paths"]["/api/tools"]["get"])["fields"]
+    assert sorted(fields["schema"]["items"]["enum"]) == ["id", "maker", "maker_id"]
+    state_of(app).database.engine.dispose()
 
 
 @pytest.mark.contract("docs D-25")

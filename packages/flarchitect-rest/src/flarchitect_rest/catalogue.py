@@ -211,7 +211,7 @@ class _Describer:
             types = [each for each in types if each != "application/merge-patch+json"]
         shape = RecordShape(self._resource, use)
         most = self._option(core.BULK_ROWS_MAX) if self._takes_lists else None
-        return Body(types, [shape], takes_lists=self._takes_lists, most=most)
+        return Body(types, shape, takes_lists=self._takes_lists, most=most)
 
     # --- what is answered ---------------------------------------------------------------------------------------------
 

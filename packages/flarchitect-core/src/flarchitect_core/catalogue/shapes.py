@@ -93,13 +93,13 @@ class Body:
     """The body of a request.
 
     Attributes:
-        shapes: What it may be; of several, one.
-        takes_lists: Whether it may also be a list of the first one.
+        shape: What it is.
+        takes_lists: Whether it may also be a list of that.
         most: Most items of such a list.
     """
 
     media_types: Sequence[str]
-    shapes: Sequence[Shape]
+    shape: Shape
     required: bool = True
     takes_lists: bool = False
     most: int | None = None

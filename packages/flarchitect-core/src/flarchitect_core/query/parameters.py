@@ -92,7 +92,10 @@ class _Describer:
             shown = [*resource.shown_names(self._method)]
             shown += [relation.name for relation in resource.relations.values() if relation.is_shown]
             yield self.own(
-                "fields", _list_of({"type": "string", "enum": shown}), "Columns and relations to return.", is_list=True
+                "fields",
+                _list_of({"type": "string", "enum": [*dict.fromkeys(shown)]}),
+                "Columns and relations to return.",
+                is_list=True,
             )
         yield from self._relations()
         if resource.marks_rows and self.option(options.ALLOW_INCLUDE_DELETED):

@@ -50,7 +50,7 @@ def _body(state: ApplicationState, view: ManagedView, method: str) -> Body | Non
     is_partial = method == "PATCH"
     # No body at all counts as an empty object.
     required = not is_partial and any(field.required for field in schema_instance(schema).load_fields.values())
-    return Body(body_types(state.settings), [SchemaShape(schema, is_partial=is_partial)], required=required)
+    return Body(body_types(state.settings), SchemaShape(schema, is_partial=is_partial), required=required)
 
 
 def _errors(state: ApplicationState, view: ManagedView, method: str) -> Iterator[int]:

@@ -105,15 +105,13 @@ class Operations:
                 yield {"in": "query", "schema": {"type": "string"}, **given}
 
     def _body(self, endpoint: Endpoint, body: Body) -> dict[str, Any]:
-        (shape,) = body.shapes[:1]
-        single = self._components.of_shape(shape)
-        if endpoint.kind == "update_many" and isinstance(shape, RecordShape):
-            single_item = self._components.item_of_record(shape)
-        else:
-            single_item = single
-        schema = single
+        shape = body.shape
+        schema = single = self._components.of_shape(shape)
         if body.takes_lists:
-            items = {"type": "array", "items": single_item, "minItems": 1}
+            item = single
+            if endpoint.kind == "update_many" and isinstance(shape, RecordShape):
+                item = self._components.item_of_record(shape)
+            items = {"type": "array", "items": item, "minItems": 1}
             schema = {"anyOf": [single, {**items, "maxItems": body.most} if body.most else items]}
         content: dict[str, Any] = {media_type: {"schema": schema} for media_type in body.media_types}
         examples = endpoint.view.info.request_examples if endpoint.view is not None else None

@@ -73,11 +73,13 @@ class Texts:
             if said is not None:
                 return str(said)
         value = get(of_method, model=resource.model, method=method)
+        if value == get(of_method):
+            return None  # a text of the configuration that names no method is that of the whole document
         if isinstance(value, Mapping):
             value = value.get(method) or value.get(method.lower())
-        # A plain text of the configuration is that of the whole document.
-        is_of_model = get(of_method, model=resource.model, method=method) != get(of_method, method=method)
-        return value if isinstance(value, str) and is_of_model else None
+        elif value == get(of_method, model=resource.model):
+            return None  # and one of `Meta` that names none is that of the model
+        return value if isinstance(value, str) else None
 
 
 def docstring_of(thing: object) -> str:
