@@ -237,6 +237,23 @@ def test_a_logout_from_everywhere_ends_all_logins_of_this_user(served, kit):
     assert served.refresh(other["refresh_token"]).status_code == 200
 
 
+@pytest.mark.contract("docs D-5")
+@pytest.mark.parametrize("value", [0, 1, "yes", "on", None])
+def test_a_logout_from_everywhere_is_asked_for_by_true_alone(served, kit, value):
+    token = served.login()
+    answer = served.post("/auth/logout", json={"all": value}, headers=kit.bearer(token["access_token"]))
+    assert set(error_of(answer, 400, "validation_failed")["fields"]) == {"all"}
+    assert served.refresh(token["refresh_token"]).status_code == 200
+
+
+@pytest.mark.contract("docs D-5")
+def test_a_logout_from_everywhere_may_be_asked_for_in_xml(served, kit):
+    token = served.login()
+    headers = {**kit.bearer(token["access_token"]), "Content-Type": "application/xml"}
+    assert served.post("/auth/logout", data="<logout><all>true</all></logout>", headers=headers).status_code == 200
+    error_of(served.refresh(token["refresh_token"]), 403)
+
+
 def test_nobody_ends_the_login_of_somebody_else(served, kit):
     mine, theirs = served.login(), served.login("noor")
     body = {"refresh_token": theirs["refresh_token"]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import marshmallow as ma
@@ -36,7 +37,18 @@ class RefreshSchema(ma.Schema):
         unknown = ma.EXCLUDE
 
     # The route says itself that it is missing (auth 5.2); documents say it by a pattern.
-    refresh_token = fields.String(required=True, metadata={"pattern": r"\S"})
+    refresh_token = fields.String(required=True, metadata={"pattern": "[!-~]"})
+
+
+class _Switch(fields.Boolean):
+    """True or false as JSON has them, or as XML writes them; no other word, and no number."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **arguments: Any) -> bool:
+        if isinstance(value, bool):
+            return value
+        if isinstance(value, str) and value in ("true", "false"):
+            return value == "true"
+        raise self.make_error("invalid", input=value)
 
 
 class LogoutSchema(ma.Schema):
@@ -46,7 +58,7 @@ class LogoutSchema(ma.Schema):
         unknown = ma.EXCLUDE
 
     refresh_token = fields.String()
-    all = fields.Boolean(load_default=False)
+    all = _Switch(load_default=False)
 
 
 class TokenSchema(ma.Schema):
