@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -95,6 +96,11 @@ class Accounts:
         if resource is None:
             raise RuntimeError(f"{self.model!r} is not mapped.")
         return resource
+
+    @cached_property
+    def _secret_attributes(self) -> list[str]:
+        hidden = [each.fact for each in self.resource.fields.values() if "GET" in each.hidden_in]
+        return [fact.name for fact in hidden if isinstance(fact, ColumnFact)]
 
     @cached_property
     def _mapper(self) -> Mapper[Any]:
@@ -259,6 +265,12 @@ class Accounts:
         after = moment_of(getattr(user, self._valid_after_name, None))
         return after is None or (isinstance(issued_at, (int, float)) and issued_at >= int(after.timestamp()))
 
+    def state_of(self, user: Any) -> str:
+        """Digest what is secret of a user, and since when its tokens count: another one after the password changed."""
+        after = getattr(user, self.option(options.TOKENS_VALID_AFTER_FIELD), None)
+        secrets = [(name, repr(getattr(user, name))) for name in self._secret_attributes]
+        return hashlib.sha256(repr((secrets, after)).encode("utf-8", "surrogatepass")).hexdigest()
+
     def verify(self, user: Any | None, secret: str) -> bool:
         """Check a password, in the same time whether or not there is such a user (S-15)."""
         if not secret or len(secret) > CREDENTIAL_CHARACTERS_MAX:
@@ -304,8 +316,7 @@ class Accounts:
         """Give the columns of one user who has a password; read once, as any will do."""
         if self._sampled is None:
             columns = {name: getattr(self.model, name) for name in self._mapper.column_attrs.keys()}  # noqa: SIM118
-            hidden = [each.fact for each in self.resource.fields.values() if "GET" in each.hidden_in]
-            secrets = [fact.attribute for fact in hidden if isinstance(fact, ColumnFact)]
+            secrets = [getattr(self.model, name) for name in self._secret_attributes]
             lacking: Any = sum((sa.case((column.is_(None), 1), else_=0) for column in secrets), sa.literal(0))
             ordered = sa.select(*columns.values()).order_by(lacking, *self._mapper.primary_key)
             rows = self._read(ordered.limit(1), {})

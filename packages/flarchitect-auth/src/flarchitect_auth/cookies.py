@@ -3,43 +3,22 @@
 from __future__ import annotations
 
 import datetime as dt
-from typing import Any
 
-from flask import Response, current_app
+from flask import Response
 
 from flarchitect_auth import options
 from flarchitect_auth.csrf import CSRF_COOKIE
-from flarchitect_core import options as core
-from flarchitect_core.http.cookies import cookie_settings
+from flarchitect_core.http.cookies import host_cookie_name, safe_cookie_settings
 from flarchitect_core.settings import Settings
 from flarchitect_core.state import state_of
 
 __all__ = ["clear_cookies", "cookie_name", "set_cookies"]
 
 
-def _attributes() -> dict[str, Any]:
-    """Decide the attributes of our cookies: what the application says, over what is safe.
-
-    What Flask says of its session cookie makes ours no weaker: that one is not `Secure` unless somebody says so.
-    """
-    config, settings = current_app.config, state_of().settings
-    safe = {"httponly": True, "secure": bool(config.get("SESSION_COOKIE_SECURE")) or not current_app.debug}
-    attributes = {"samesite": "Lax", "path": "/", **cookie_settings(), **safe}
-    return {**attributes, **settings.get(core.COOKIE_DEFAULTS)}
-
-
 def cookie_name(settings: Settings | None, name: str) -> str:
-    """Give the name of a cookie as it is sent.
-
-    A cookie that we set ourselves for the whole host is told to be one by its name (`__Host-`), so that no other host
-    of the domain can put another in its place (RFC 6265bis).
-    """
+    """Give the name of a cookie as it is sent."""
     settings = settings or state_of().settings
-    if not settings.get(options.AUTH_SET_COOKIES):
-        return name
-    given = _attributes()
-    is_of_host = given["secure"] and given["path"] == "/" and not given.get("domain")
-    return f"__Host-{name}" if is_of_host and not name.startswith("__") else name
+    return host_cookie_name(name, safe_cookie_settings()) if settings.get(options.AUTH_SET_COOKIES) else name
 
 
 def set_cookies(
@@ -53,7 +32,7 @@ def set_cookies(
         csrf: The value to repeat; scripts can read it.
     """
     settings = state_of().settings
-    attributes = _attributes()
+    attributes = safe_cookie_settings()
     tokens = [(options.AUTH_COOKIE_NAME, access)]
     tokens += [] if refresh is None else [(options.AUTH_REFRESH_COOKIE_NAME, refresh)]
     for option, (token, expires) in tokens:
@@ -66,7 +45,7 @@ def set_cookies(
 def clear_cookies(response: Response) -> None:
     """Let the browser forget the tokens."""
     settings = state_of().settings
-    attributes = {name: value for name, value in _attributes().items() if name not in ("max_age", "expires")}
+    attributes = {name: value for name, value in safe_cookie_settings().items() if name not in ("max_age", "expires")}
     names = [settings.get(options.AUTH_COOKIE_NAME), settings.get(options.AUTH_REFRESH_COOKIE_NAME), CSRF_COOKIE]
     for name in names:
         response.delete_cookie(cookie_name(settings, name), **attributes)

@@ -11,6 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from flarchitect_auth import options
 from flarchitect_auth.authentication import Authentication, challenges, each_operation, methods_of
+from flarchitect_auth.callers import AccountCallers
 from flarchitect_auth.checks import check_authentication
 from flarchitect_auth.cli import auth_commands
 from flarchitect_auth.errors import AuthenticationError, ForbiddenError
@@ -19,6 +20,7 @@ from flarchitect_auth.options import AUTH_OPTIONS
 from flarchitect_auth.routes import check_routes, register_routes
 from flarchitect_auth.schemes import scheme_names, scheme_of
 from flarchitect_core.access.asked import Asked, Guard
+from flarchitect_core.access.callers import Callers
 from flarchitect_core.catalogue.access import Access, SecurityScheme
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.hooks import render_error
@@ -89,6 +91,11 @@ class AuthPart(Part):
                 for name in scheme_names(state.settings, strategy, model, method)
             }
             return {name: scheme_of(authentication.settings, name) for name in sorted(names)}
+
+    def callers(self, state: ApplicationState) -> Callers | None:
+        """Give what recognises users, for parts with a login of their own; `None` where nothing is configured."""
+        authentication = _authentication(state)
+        return AccountCallers(authentication) if authentication.enabled else None
 
     def commands(self) -> Iterable[click.Command]:
         """Give the commands about tokens and keys."""

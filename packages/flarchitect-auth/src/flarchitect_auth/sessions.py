@@ -21,7 +21,7 @@ from flarchitect_core.releasing import roll_back
 if TYPE_CHECKING:
     from flarchitect_auth.authentication import Authentication
 
-__all__ = ["TokenPair", "log_in", "log_out", "renew"]
+__all__ = ["TokenPair", "log_in", "log_out", "release", "renew"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ def log_in(authentication: Authentication, user: Any) -> TokenPair:
     family = authentication.store.new_family()
     pair = _issue(authentication, user, family[0], until=family[1])
     identity = authentication.accounts.identity_of(user)
-    _release(authentication)
+    release(authentication)
     authentication.store.store(
         pair.refresh.token,
         pair.user_pk,
@@ -76,7 +76,7 @@ def renew(authentication: Authentication, refresh_token: str) -> tuple[TokenPair
         raise
     user = authentication.jwt.user_of(claims)
     pair = _issue(authentication, user, str(claims.get("family", "")))
-    _release(authentication)
+    release(authentication)
     outcome = store.rotate(
         token, pair.refresh.token, pair.refresh.expires_at, jti=pair.refresh.claims["jti"], origin=_origin()
     )
@@ -99,7 +99,7 @@ def log_out(authentication: Authentication, *, refresh_token: str | None, everyw
     pk = None if user is None else str(authentication.accounts.pk_of(user))
     scope = current_request()
     claims = {} if scope is None or scope.credentials is None else scope.credentials.claims
-    _release(authentication)
+    release(authentication)
     if everywhere and pk is not None:
         store.revoke_user(pk, "logout")
     row = None if refresh_token is None else store.find(_text(refresh_token))
@@ -135,7 +135,7 @@ def _origin() -> Origin:
     return Origin(request.remote_addr, request.headers.get("User-Agent"))
 
 
-def _release(authentication: Authentication) -> None:
+def release(authentication: Authentication) -> None:
     """Give the connection of the request back, with what checking a password changed of the user.
 
     The store takes a connection of its own, and many who hold one each and wait for a second would wait for ever.

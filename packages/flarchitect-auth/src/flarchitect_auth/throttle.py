@@ -6,7 +6,6 @@ checked than may fail, while those who know their password are never counted.
 
 from __future__ import annotations
 
-import ipaddress
 import math
 import time
 import unicodedata
@@ -18,6 +17,7 @@ from flask import request
 
 from flarchitect_auth import options
 from flarchitect_auth.errors import AuthenticationError, TooManyAttemptsError
+from flarchitect_core.http.addresses import network_of
 from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.rate_counters import Counter
 from flarchitect_core.rate_storage import counter_of
@@ -60,7 +60,7 @@ class Throttle:
         self._take_back(counted)
 
     def _counted(self, account: str | None) -> Iterator[tuple[str, int]]:
-        address = _network(request.remote_addr or "")
+        address = network_of(request.remote_addr)
         places = [("address", options.AUTH_IP_RATE_LIMIT, "")]
         if account is not None:
             places.append(("account", options.AUTH_LOGIN_RATE_LIMIT, _folded(account)))
@@ -85,15 +85,6 @@ class Throttle:
     def _take_back(self, counted: list[tuple[str, int]]) -> None:
         for key, seconds in counted:
             self._counter.take_back(key, seconds)
-
-
-def _network(address: str) -> str:
-    """Give what is counted as one address: of IPv6 the network of 64 bits, which is what one client has."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    return address if parsed.version == 4 else str(ipaddress.ip_network((parsed, 64), strict=False))
 
 
 def _folded(account: str) -> str:

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     import click
 
     from flarchitect_core.access.asked import Asked, Guard
+    from flarchitect_core.access.callers import Callers
     from flarchitect_core.catalogue.access import Access, SecurityScheme
     from flarchitect_core.findings import Finding
     from flarchitect_core.settings import Option
@@ -73,6 +74,10 @@ class Part:
 
     def describe_rate(self, state: ApplicationState, view: ManagedView, method: str) -> str | None:
         """Say how often a hand-written view may be called, `None` when the part counts nothing."""
+        return None
+
+    def callers(self, state: ApplicationState) -> Callers | None:
+        """Give what recognises the users of the application, for other parts; `None` when this part knows none."""
         return None
 
     def commands(self) -> Iterable[click.Command]:
