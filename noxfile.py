@@ -121,13 +121,14 @@ def stress(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, import contracts, versions, the option reference and workflows; change nothing."""
+    """Check style, import contracts, versions, the option reference, bundled files and workflows; change nothing."""
     session.install(*editable_packages(), *group("lint"))
     session.run("ruff", "check", "--no-fix", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports", env={"PYTHONPATH": os.pathsep.join(SOURCES)})
     session.run("python", "tools/release.py", "--check")
     session.run("python", "tools/config_table.py", "--check")
+    session.run("python", "tools/docs_assets.py", "--check")
     workflows = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob(".github/workflows/*.yml"))
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
     session.run("zizmor", "--offline", "--no-progress", *workflows)

@@ -71,6 +71,8 @@ class Wheel:
         for needed in (f"{self.module}/py.typed", f"{self.info}/licenses/LICENSE"):
             if needed not in self.files:
                 yield f"{needed} is missing"
+        for file in sorted(set(source_files(self.name)) - set(self.files)):
+            yield f"{file} is in the sources and not in the wheel"
         for file in self.files:
             parts = file.split("/")
             if parts[0] not in (self.module, self.info) or "tests" in parts:
@@ -83,6 +85,14 @@ class Wheel:
         """Return the distributions of the workspace that this one names, itself included."""
         required = {Requirement(line).name for line in self.metadata.get_all("Requires-Dist", [])}
         return {self.name} | required & set(PACKAGES)
+
+
+def source_files(name: str) -> Iterator[str]:
+    """List what a distribution is made of: modules, templates, scripts, licences of others."""
+    folder = ROOT / "packages" / name / "src"
+    for path in folder.rglob("*"):
+        if path.is_file() and path.suffix != ".pyc":
+            yield path.relative_to(folder).as_posix()
 
 
 def run(*command: str | Path, folder: Path = ROOT) -> None:
