@@ -229,6 +229,8 @@ class Reader:
                 url = argument
             else:
                 assert argument in ("-i", "-g", "-s"), f"{block.where}: unknown option {argument!r} of curl"
+        if "data" in sent and not any(name == "Content-Type" for name, _ in sent["headers"]):
+            sent["content_type"] = "application/x-www-form-urlencoded"
         assert url.startswith(SERVER), f"{block.where}: {url!r}"
         assert "-g" in arguments or not set("[]{}") & set(url), f"{block.where}: curl needs -g for this URL"
         self._expect_success()

@@ -41,6 +41,9 @@ _assets = Expectation(
     "'bundled', 'cdn', or the URL of a folder that has the files",
     lambda value: isinstance(value, str) and (value in ("bundled", "cdn") or bool(urlsplit(value).path.strip("/"))),
 )
+_policy = Expectation(
+    "True, False, or a policy in which '{nonce}' may stand", lambda value: isinstance(value, (bool, str))
+)
 _rate = Expectation(
     "a rate such as '5 per minute', or False for no limit",
     lambda value: value is False or (isinstance(value, str) and is_rate_text(value)),
@@ -155,7 +158,7 @@ SPEC_ROUTE: Option[Any] = Option(
     "SPEC_ROUTE",
     "/openapi.json",
     _path_or_off,
-    "Path that redirects to the document.",
+    "Path that redirects to the document, below no prefix; False for none.",
     owner=_OWNER,
     topic=_PAGES,
 )
@@ -174,7 +177,7 @@ DOCUMENTATION_HEADERS = Option(
     "DOCUMENTATION_HEADERS",
     "",
     text,
-    "HTML for the head of the pages, put there as it is.",
+    "HTML for the head of the pages, put there as it is; its scripts and styles get the nonce of the policy.",
     owner=_OWNER,
     topic=_PAGES,
 )
@@ -199,14 +202,14 @@ DOCUMENTATION_REQUIRE_AUTH = Option(
     "DOCUMENTATION_REQUIRE_AUTH",
     False,
     boolean,
-    "Let only users of the application read the pages and the document.",
+    "Demand a login for the pages and the document; users of the application have one.",
     owner=_OWNER,
     topic=_PAGES,
 )
 DOCS_CSP: Option[Any] = Option(
     "DOCS_CSP",
     True,
-    anything,
+    _policy,
     "Content-Security-Policy of the pages: True for the strict one, a policy of yours, or False for none.",
     owner=_OWNER,
     topic=_PAGES,
@@ -215,7 +218,7 @@ DOCS_ASSETS = Option(
     "DOCS_ASSETS",
     "bundled",
     _assets,
-    "Where the scripts of the pages come from.",
+    "Where the scripts of the pages come from: `bundled` with us, `cdn` for jsDelivr, or the URL of a folder of yours.",
     owner=_OWNER,
     topic=_PAGES,
 )
@@ -242,7 +245,7 @@ DOCS_LOGIN_RATE_LIMIT: Option[Any] = Option(
     "DOCS_LOGIN_RATE_LIMIT",
     "5 per minute",
     _rate,
-    "How often one client may try to log in to the pages.",
+    "How often one client may fail to log in to the pages.",
     owner=_OWNER,
     topic=_PAGES,
 )

@@ -14,6 +14,7 @@ from flarchitect_docs.cli import add_openapi_commands
 from flarchitect_docs.discovery import register_discovery
 from flarchitect_docs.document.documents import Documents
 from flarchitect_docs.options import DOCS_OPTIONS
+from flarchitect_docs.pages.routes import check_pages, register_pages
 
 __all__ = ["DocsPart"]
 
@@ -26,9 +27,14 @@ class DocsPart(Part):
     distribution: ClassVar[str] = "flarchitect-docs"
     options: ClassVar[Sequence[Option[Any]]] = DOCS_OPTIONS
 
+    def check(self, state: ApplicationState) -> None:
+        """Look for URLs that are taken, and for a login that nobody could use."""
+        check_pages(state)
+
     def install(self, state: ApplicationState) -> None:
-        """Make ready the document, which is written when somebody asks for it, and the commands about it."""
+        """Make ready the document, which is written when somebody asks for it, its pages, and the commands about it."""
         state.documents = Documents(state)
+        register_pages(state)
         add_openapi_commands(state)
 
     def register(self, state: ApplicationState) -> None:

@@ -1,0 +1,107 @@
+"""The page that shows the document, and the login in front of it (docs 2, 2.1)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import Response, request, url_for
+
+from flarchitect_core.errors import ApiError
+from flarchitect_docs import options
+from flarchitect_docs.pages.access import LOGIN_CHALLENGE, Access
+from flarchitect_docs.pages.attempts import Attempts
+from flarchitect_docs.pages.endpoints import LOGOUT, PAGE, SPEC
+from flarchitect_docs.pages.forms import Forms
+from flarchitect_docs.pages.styles import LOGIN, STYLES
+
+if TYPE_CHECKING:
+    from flarchitect_core.state import ApplicationState
+    from flarchitect_docs.pages.renderer import Renderer
+
+__all__ = ["PageViews"]
+
+
+class PageViews:
+    """Show the document to people, and let them in."""
+
+    def __init__(self, state: ApplicationState, access: Access, renderer: Renderer) -> None:
+        self._settings = state.settings
+        self._access = access
+        self._renderer = renderer
+        self._forms = Forms(access.signer)
+        self._attempts = Attempts(state)
+
+    def page(self) -> Response:
+        """Show the document, or the login to those who may not read it; take what the login sends."""
+        if request.method == "POST":
+            return self._log_in()
+        return self._document() if self._access.is_granted() else self._login()
+
+    def log_out(self) -> Response:
+        """End the login of this browser."""
+        response = self._to_page()
+        if self._forms.sent_this():
+            self._access.tickets.take_back(response)
+        return response
+
+    def _document(self) -> Response:
+        response = _html()
+        style = self._style()
+        context: dict[str, Any] = {"style": style, "spec_url": url_for(SPEC), "logout_url": None}
+        if self._access.tickets.key() is not None:
+            context.update(logout_url=url_for(LOGOUT), csrf_token=self._forms.token(response))
+        self._renderer.write(response, STYLES[style], context)
+        response.headers["Cache-Control"] = "private, no-cache" if self._access.is_protected else "no-cache"
+        response.vary.update(self._access.vary)
+        return response
+
+    def _style(self) -> str:
+        asked = request.args.get("style", "").lower()
+        if asked in STYLES and self._settings.get(options.DOCS_ALLOW_STYLE_SWITCH):
+            return asked
+        return self._settings.get(options.DOCS_STYLE).lower()
+
+    def _login(self, message: str = "", *, status: int = 200) -> Response:
+        response = _html(status)
+        context = {
+            "style": "login-page",
+            "logout_url": None,
+            "message": message,
+            "csrf_token": self._forms.token(response),
+            "knows_users": self._access.knows_users,
+            "has_password": self._access.has_password,
+        }
+        self._renderer.write(response, LOGIN, context)
+        response.headers["Cache-Control"] = "no-store"
+        if status == 401:
+            response.headers["WWW-Authenticate"] = LOGIN_CHALLENGE
+        return response
+
+    def _log_in(self) -> Response:
+        if not self._forms.sent_this():
+            return self._login("This form is too old. Please try again.", status=403)
+        name, password = request.form.get("username", "").strip(), request.form.get("password", "")
+        try:
+            with self._attempts.one():
+                account = self._access.log_in(name, password)
+        except ApiError as error:
+            if error.status not in (401, 403, 429):
+                raise
+            response = self._login(error.message, status=error.status)
+            if "Retry-After" in error.headers:
+                response.headers["Retry-After"] = error.headers["Retry-After"]
+            return response
+        response = self._to_page()
+        self._access.tickets.give(response, account)
+        return response
+
+    def _to_page(self) -> Response:
+        # Never where the request says, only to the page itself (docs D-19).
+        style = {"style": self._style()} if "style" in request.args else {}
+        return Response(
+            status=302, headers={"Location": url_for(PAGE, _external=False, **style), "Cache-Control": "no-store"}
+        )
+
+
+def _html(status: int = 200) -> Response:
+    return Response(status=status, content_type="text/html; charset=utf-8")
