@@ -40,6 +40,10 @@ AUTH_SECTIONS = {
 }
 AUTH_BAR = {f"S-{number}" for number in range(1, 33)}
 
+# What the documentation pages owe: of contract docs, the bar (section 7) and the defects (section 9).
+PAGES_BAR = {*(f"D-{number}" for number in range(8, 16)), "D-17", "D-18", "D-19"}
+PAGES_DEFECTS = {"12", "13", "14", "15", "16", "17", "26", "28"}
+
 # What a part brings that does not exist yet.
 LATER = {"17.34": "flarchitect-docs: the login of its pages"}
 
@@ -94,3 +98,8 @@ def test_every_section_defect_and_example_of_the_auth_contract_has_tests() -> No
 
 def test_every_rule_of_the_security_bar_has_tests() -> None:
     assert missing(AUTH_BAR, r"\bS-\d+\b") == []
+
+
+def test_everything_about_the_documentation_pages_has_a_test() -> None:
+    assert missing(PAGES_BAR, r"\bdocs (D-\d+)\b") == []
+    assert missing(PAGES_DEFECTS, r"\bdocs 9 (\d+)\b") == []
