@@ -51,6 +51,7 @@ DATABASES = {
     "MariaDB": ("FLARCHITECT_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"),
 }
 SERVERS = {**DATABASES, "Redis": ("FLARCHITECT_REDIS_URL", "redis://127.0.0.1:6379/0")}
+BROWSER = Path(os.environ.get("FLARCHITECT_CHROMIUM", "/usr/bin/chromium"))
 # The series of SQLAlchemy that are supported, the one that a fresh installation gets first.
 SQLALCHEMY = ["2.1", "2.0"]
 STRESS_ROUNDS = 5
@@ -104,6 +105,19 @@ def services(session: nox.Session, sqlalchemy: str) -> None:
     install_workspace(session)
     session.install(f"SQLAlchemy=={sqlalchemy}.*")
     session.run(*PYTEST_OF_SERVERS, *session.posargs, env=on_databases(*DATABASES))
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Run what needs a browser: the documentation pages in Chromium. Pictures of them are left in `screenshots`."""
+    if not BROWSER.is_file():
+        session.error(
+            f"No browser at {BROWSER}. Install one (apt-get install chromium) or name it: FLARCHITECT_CHROMIUM"
+        )
+    install_workspace(session, *group("browser"))
+    pictures = {"FLARCHITECT_SCREENSHOTS": str(ROOT / "screenshots")}
+    # One after the other: a browser takes all cores by itself.
+    session.run("pytest", "-m", "browser", *session.posargs, env=pictures)
 
 
 @nox.session
@@ -192,7 +206,9 @@ def coverage(session: nox.Session) -> None:
 def left_out(session: nox.Session) -> None:
     """Say what `nox` alone does not test."""
     others = ", ".join(version for version in PYTHONS if version != CURRENT)
+    is_there = "" if BROWSER.is_file() else f", and there is none at {BROWSER}"
     session.log(f"Not tested: Python {others}; `nox -s tests` tests each one that this machine has.")
+    session.log(f"Not tested: the documentation pages in a browser{is_there}; `nox -s browser` tests them.")
     session.log("Not tested: what takes minutes, such as a minute of load; `nox -s stress` tests it.")
     for name, place, answers in servers():
         state = "answers" if answers else "was not found"

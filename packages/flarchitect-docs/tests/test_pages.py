@@ -74,7 +74,7 @@ def test_redoc_says_where_the_document_is_as_it_always_did(client_of: Callable[.
 def test_swagger_says_where_the_document_is_as_it_always_did(client_of: Callable[..., Client]) -> None:
     page = client_of(API_DOCS_STYLE="SWAGGER").get("/docs")
     assert 'url: "/docs/apispec.json"' in page.text
-    assert Elements(page).all("main", **{"data-spec-url": "/docs/apispec.json"})
+    assert Elements(page).all("div", **{"data-spec-url": "/docs/apispec.json"})
 
 
 @pytest.mark.contract("docs 9 26")

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["build_spec"]
 
 _VERSIONS = {"3.1": "3.1.1", "3.0": "3.0.4"}
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+# The one that OpenAPI has by default; Swagger UI warns of every other one.
+_DIALECT = "https://spec.openapis.org/oas/3.1/dialect/base"
 
 
 def build_spec(state: ApplicationState, version: str) -> CustomSpec:
