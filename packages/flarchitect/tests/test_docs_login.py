@@ -18,7 +18,7 @@ from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.architect import Architect
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.state import state_of
-from flarchitect_core.testing import error_of
+from flarchitect_core.testing import error_of, make_app
 from flarchitect_docs.part import DocsPart
 from flarchitect_rest.part import RestPart
 
@@ -132,6 +132,37 @@ def test_a_login_to_the_documentation_is_none_to_the_api(serve: Callable[..., Fl
     client = serve().test_client()
     log_in(client)
     error_of(client.get("/api/books"), 401, "credentials_missing")
+
+
+@pytest.mark.contract("docs D-18")
+@pytest.mark.parametrize("path", ["/docs/bundle", "/schema/discovery"])
+def test_what_tells_about_the_application_is_never_more_open_than_the_documentation(
+    serve: Callable[..., Flask], path: str
+) -> None:
+    client = serve(API_DOCS_BUNDLE_AUTH=False, API_SCHEMA_DISCOVERY_AUTH=False).test_client()
+    error_of(client.get(path), 401, "login_required")
+    log_in(client)
+    assert client.get(path).status_code == 200
+    closed = serve().test_client()
+    log_in(closed)
+    error_of(closed.get(path), 401, "credentials_missing")
+
+
+@pytest.mark.contract("docs D-18")
+def test_where_nobody_is_known_the_login_opens_what_tells_about_the_application(tmp_path: Path) -> None:
+    app = make_app(
+        Base,
+        f"sqlite:///{tmp_path / 'alone.db'}",
+        parts=[RestPart(), DocsPart()],
+        SECRET_KEY="u7Jd-flask-0pLw3xTz9qRs5vYb1nMc8kGh2",
+        API_DOCUMENTATION_PASSWORD="open sesame",
+    )
+    client = app.test_client()
+    for path in ("/docs/bundle", "/schema/discovery"):
+        error_of(client.get(path), 401, "login_required")
+    log_in(client, "", "open sesame")
+    for path in ("/docs/bundle", "/schema/discovery"):
+        assert client.get(path).status_code == 200
 
 
 @pytest.mark.contract("docs 2.1")

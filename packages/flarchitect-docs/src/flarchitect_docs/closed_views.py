@@ -11,6 +11,7 @@ from flarchitect_core.catalogue.endpoint import Endpoint, EndpointDetails
 from flarchitect_core.errors import ApiError
 from flarchitect_core.views.details import answer_types
 from flarchitect_core.views.managed import managed_view_of
+from flarchitect_docs.pages.access import Access
 
 if TYPE_CHECKING:
     from flarchitect_core.catalogue.shapes import Answer, Parameter
@@ -54,9 +55,13 @@ def add_closed_route(state: ApplicationState, route: ClosedRoute) -> None:
     # Nobody can be recognised where no part guards anything: then it stays closed (rest 12, D47).
     is_guarded = any(part.describe_access(state, Asked("GET"), "GET") is not None for part in state.parts)
     asks = route.is_closed or bool(route.roles)
+    # Where the documentation has a login, what tells about the application is never more open than it (docs D-18).
+    access = Access(state)
 
     def view() -> Any:
-        if asks and not is_guarded:
+        if access.is_protected and not (asks and is_guarded):
+            access.require()
+        elif asks and not is_guarded:
             raise ApiError(
                 "Only known callers may ask this, and the application has no way to recognise them.",
                 status=401,
@@ -83,7 +88,7 @@ def add_closed_route(state: ApplicationState, route: ClosedRoute) -> None:
         replace(answer, contents=[replace(each, media_types=types) for each in answer.contents])
         for answer in route.answers
     ]
-    errors = (*route.errors, 500, *((401,) if asks and not is_guarded else ()))
+    errors = (*route.errors, 500, *((401,) if (asks and not is_guarded) or access.is_protected else ()))
     details = EndpointDetails(parameters=route.parameters, answers=answers, errors=errors)
     if around is not None:
         asked = around.info.asked()
