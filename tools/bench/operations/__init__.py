@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from . import create, deep, filtered, list20, list100, nested, one, patch
+from . import create, deep, document, filtered, list20, list100, nested, one, patch
 from .operation import Answer, Operation, Request, WrongAnswerError
 
-OPERATIONS: dict[str, Operation] = {
-    module.OPERATION.name: module.OPERATION for module in (list20, list100, one, filtered, nested, deep, create, patch)
-}
+_MODULES = (list20, list100, one, filtered, nested, deep, document, create, patch)
+OPERATIONS: dict[str, Operation] = {module.OPERATION.name: module.OPERATION for module in _MODULES}
 
 __all__ = ["OPERATIONS", "Answer", "Operation", "Request", "WrongAnswerError"]
