@@ -30,6 +30,7 @@ class Category(Base):
 
     class Meta:
         tag = "Products"
+        tag_group = "Shop"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(40), unique=True)
@@ -43,6 +44,7 @@ class Tag(Base):
 
     class Meta:
         tag = "Products"
+        tag_group = "Shop"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(20), unique=True)
@@ -56,6 +58,7 @@ class Product(Base):
 
     class Meta:
         tag = "Products"
+        tag_group = "Shop"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(String(80))
@@ -79,6 +82,7 @@ class Customer(Base):
 
     class Meta:
         tag = "Orders"
+        tag_group = "Shop"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     first_name: Mapped[str] = mapped_column(String(40))
@@ -110,6 +114,7 @@ class Order(Base):
 
     class Meta:
         tag = "Orders"
+        tag_group = "Shop"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     placed_at: Mapped[dt.datetime] = mapped_column(server_default=func.now())
@@ -126,6 +131,7 @@ class OrderItem(Base):
 
     class Meta:
         tag = "Orders"
+        tag_group = "Shop"
 
     order_id: Mapped[int] = mapped_column(ForeignKey("order.id"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)

@@ -88,8 +88,9 @@ def make_server(app: Flask, port: int) -> BaseWSGIServer:
 def serve(folder: Path, port: int) -> None:
     """Print what to try, and serve until Ctrl-C."""
     server = make_server(make_app(make_database(folder)), port)
-    root = f"http://{HOST}:{server.effective_port}/api"
-    print(f"The shop is open at {root}\n")
+    host = f"http://{HOST}:{server.effective_port}"
+    root = f"{host}/api"
+    print(f"The shop is open at {root}, and described at {host}/docs\n")
     for title, line in examples(root).items():
         print(f"{title}:\n  {line}\n")
     print("Ctrl-C ends it.", flush=True)
