@@ -13,7 +13,6 @@ from werkzeug.test import Client, TestResponse
 
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.testing import error_of
-from flarchitect_docs.part import DocsPart
 
 PASSWORD = "open sesame"
 SPEC = "/docs/apispec.json"
@@ -293,6 +292,10 @@ def test_the_strict_profile_takes_no_password_over_plain_http(client_of: Callabl
         ({"API_DOCUMENTATION_PASSWORD": ""}, "API_DOCUMENTATION_PASSWORD is empty"),
         ({"API_DOCUMENTATION_PASSWORD": "x", "SECRET_KEY": None}, "SECRET_KEY, which signs it, is not set"),
         ({"API_DOCS_LOGIN_RATE_LIMIT": "often"}, "API_DOCS_LOGIN_RATE_LIMIT must be a rate"),
+        (
+            {"API_DOCUMENTATION_PASSWORD": "x", "API_RATE_LIMIT_STORAGE_URI": "postgresql://there"},
+            "API_RATE_LIMIT_STORAGE_URI is no storage",
+        ),
     ],
 )
 def test_what_would_leave_the_documentation_open_or_shut_stops_the_start(
@@ -309,4 +312,3 @@ def test_two_applications_know_nothing_of_each_other(make_app: Callable[..., Fla
         log_in(first, "no")
     assert log_in(first).status_code == 429
     assert log_in(second, "open barley").status_code == 302
-    assert DocsPart.name == "docs"

@@ -11,6 +11,7 @@ from flask import request
 from flarchitect_core import options as core
 from flarchitect_core.access.callers import Account, Callers, callers_of
 from flarchitect_core.errors import ApiError
+from flarchitect_core.rate_storage import check_storage_options
 from flarchitect_docs import options
 from flarchitect_docs.pages.signer import Signer
 from flarchitect_docs.pages.tickets import Tickets
@@ -125,6 +126,7 @@ def check_access(state: ApplicationState) -> None:
         )
     if not access.is_protected:
         return
+    check_storage_options(state.settings, report)
     if not (access.has_password or access.knows_users):
         report.problem(
             "API_DOCUMENTATION_REQUIRE_AUTH is True, and nobody could log in. Set API_AUTHENTICATE_METHOD with "
