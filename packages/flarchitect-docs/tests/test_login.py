@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable
 from typing import Any
@@ -231,6 +232,18 @@ def test_the_sixth_wrong_password_of_a_minute_is_429_and_others_get_in(client: C
     assert "Too many attempts" in answer.text
     assert client.get(SPEC).status_code == 401
     assert log_in(client, environ_base=elsewhere).status_code == 302
+
+
+@pytest.mark.contract("docs D-17")
+def test_logins_and_guesses_are_logged_without_what_was_typed(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="flarchitect.docs"):
+        log_in(client, "open barley", environ_base={"REMOTE_ADDR": "203.0.113.7"})
+        log_in(client)
+    told = [(record.levelname, record.getMessage()) for record in caplog.records if record.name == "flarchitect.docs"]
+    assert told == [
+        ("WARNING", "docs.login.failed reason=invalid_credentials remote_addr=203.0.113.7"),
+        ("INFO", "docs.login.ok remote_addr=127.0.0.1"),
+    ]
 
 
 @pytest.mark.contract("docs D-17")

@@ -12,10 +12,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client, TestResponse
 
 from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.state import state_of
 from flarchitect_core.testing import error_of
 
 STYLES = ("redoc", "swagger", "scalar")
@@ -317,6 +319,20 @@ def test_a_taken_path_stops_the_start(make_app: Callable[..., Flask]) -> None:
 
     with pytest.raises(ConfigurationError, match=r"API_DOCUMENTATION_URL is /docs, which is the route of 'handbook'"):
         make_app(prepare)
+
+
+def test_routes_that_are_generated_later_do_not_meet_the_pages(make_app: Callable[..., Flask]) -> None:
+    class Base(DeclarativeBase):
+        pass
+
+    class Book(Base):
+        __tablename__ = "books"
+        Meta = type("Meta", (), {})
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    app = make_app(API_BASE_MODEL=Base, API_DATABASE_URI="sqlite://")
+    state_of(app).architect.init_api(app)
+    assert app.test_client().get("/docs").status_code == 200
 
 
 def test_an_older_url_that_the_application_has_itself_stays_its_own(make_app: Callable[..., Flask]) -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, request, url_for
 
 from flarchitect_core.errors import ApiError
+from flarchitect_core.http.logs import one_line
 from flarchitect_docs import options
 from flarchitect_docs.pages.access import LOGIN_CHALLENGE, Access
 from flarchitect_docs.pages.attempts import Attempts
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from flarchitect_docs.pages.renderer import Renderer
 
 __all__ = ["PageViews"]
+
+logger = logging.getLogger("flarchitect.docs")
 
 
 class PageViews:
@@ -87,20 +91,24 @@ class PageViews:
         except ApiError as error:
             if error.status not in (401, 403, 429):
                 raise
+            logger.warning("docs.login.failed reason=%s remote_addr=%s", error.reason, _address())
             response = self._login(error.message, status=error.status)
             if "Retry-After" in error.headers:
                 response.headers["Retry-After"] = error.headers["Retry-After"]
             return response
+        logger.info("docs.login.ok remote_addr=%s", _address())
         response = self._to_page()
         self._access.tickets.give(response, account)
         return response
 
     def _to_page(self) -> Response:
         # Never where the request says, only to the page itself (docs D-19).
-        style = {"style": self._style()} if "style" in request.args else {}
-        return Response(
-            status=302, headers={"Location": url_for(PAGE, _external=False, **style), "Cache-Control": "no-store"}
-        )
+        page = url_for(PAGE, style=self._style()) if "style" in request.args else url_for(PAGE)
+        return Response(status=302, headers={"Location": page, "Cache-Control": "no-store"})
+
+
+def _address() -> str:
+    return one_line(request.remote_addr or "")
 
 
 def _html(status: int = 200) -> Response:

@@ -28,7 +28,9 @@ def check_pages(state: ApplicationState) -> None:
         return
     check_access(state)
     paths = paths_of(state.settings)
-    taken = {rule.rule: f"the route of {rule.endpoint!r}" for rule in state.app.url_map.iter_rules()}
+    # Ours are there already where routes are generated later (`init_api`).
+    others = (rule for rule in state.app.url_map.iter_rules() if not rule.endpoint.startswith(f"{BLUEPRINT}."))
+    taken = {rule.rule: f"the route of {rule.endpoint!r}" for rule in others}
     taken.update(dict.fromkeys(state.registry.paths(), "the path of a model"))
     for option, path in (
         (options.DOCUMENTATION_URL, paths.page),
