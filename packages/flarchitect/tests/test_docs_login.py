@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -246,3 +247,13 @@ def test_what_guards_the_api_does_not_guard_an_open_documentation(serve: Callabl
     error_of(client.get("/api/books"), 401)
     for path in ("/docs", *EVERY_URL):
         assert client.get(path, follow_redirects=True).status_code == 200, path
+
+
+def test_the_doctor_tells_of_a_documentation_that_is_more_open_than_the_api(serve: Callable[..., Flask]) -> None:
+    def checks(**config: Any) -> set[str]:
+        result = serve(**config).test_cli_runner().invoke(args=["flarchitect", "doctor", "--json"])
+        return {finding["check"] for finding in json.loads(result.output)}
+
+    assert "open-documentation" in checks(API_DOCUMENTATION_REQUIRE_AUTH=False)
+    assert "open-documentation" not in checks()
+    assert "open-documentation" not in checks(API_DOCUMENTATION_REQUIRE_AUTH=False, API_CREATE_DOCS=False)

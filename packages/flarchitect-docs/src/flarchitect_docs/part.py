@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+from flarchitect_core.findings import Finding
 from flarchitect_core.part import Part
 from flarchitect_core.settings import Option
 from flarchitect_core.state import ApplicationState
@@ -14,6 +15,7 @@ from flarchitect_docs.cli import add_openapi_commands
 from flarchitect_docs.discovery import register_discovery
 from flarchitect_docs.document.documents import Documents
 from flarchitect_docs.options import DOCS_OPTIONS
+from flarchitect_docs.pages.access import diagnose_access
 from flarchitect_docs.pages.routes import check_pages, register_pages
 
 __all__ = ["DocsPart"]
@@ -42,3 +44,7 @@ class DocsPart(Part):
         if state.settings.get(options.CREATE_DOCS):
             register_discovery(state)
             register_bundle(state)
+
+    def diagnose(self, state: ApplicationState) -> Iterable[Finding]:
+        """Look for a documentation that is more open than what it describes."""
+        return diagnose_access(state) if state.settings.get(options.CREATE_DOCS) else ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -11,6 +12,7 @@ from flask import request
 from flarchitect_core import options as core
 from flarchitect_core.access.callers import Account, Callers, callers_of
 from flarchitect_core.errors import ApiError
+from flarchitect_core.findings import Finding
 from flarchitect_core.rate_storage import check_storage_options
 from flarchitect_docs import options
 from flarchitect_docs.pages.signer import Signer
@@ -19,7 +21,7 @@ from flarchitect_docs.pages.tickets import Tickets
 if TYPE_CHECKING:
     from flarchitect_core.state import ApplicationState
 
-__all__ = ["LOGIN_CHALLENGE", "Access", "check_access"]
+__all__ = ["LOGIN_CHALLENGE", "Access", "check_access", "diagnose_access"]
 
 LOGIN_CHALLENGE = 'Form realm="documentation"'
 """What an answer 401 says of our login (RFC 9110, 11.6.1). No browser knows it, so that none asks by a window of its
@@ -136,6 +138,17 @@ def check_access(state: ApplicationState) -> None:
         report.problem(
             "The documentation asks for a login, and SECRET_KEY, which signs it, is not set. Set it to random text; "
             "`python -c 'import secrets; print(secrets.token_urlsafe(48))'` prints a good one."
+        )
+
+
+def diagnose_access(state: ApplicationState) -> Iterator[Finding]:
+    """Tell of a documentation that everybody may read, where the API itself asks who calls."""
+    if not Access(state).is_protected and callers_of(state) is not None:
+        yield Finding(
+            "info",
+            "open-documentation",
+            "Callers of the API must be known, and everybody can read its documentation. Set "
+            "API_DOCUMENTATION_REQUIRE_AUTH = True or API_DOCUMENTATION_PASSWORD, unless it is for everybody.",
         )
 
 

@@ -88,6 +88,6 @@ def _add(
         endpoint.removeprefix(f"{BLUEPRINT}."),
         view,
         methods=list(methods),
-        strict_slashes=False,
+        strict_slashes=endpoint != PAGE,
         provide_automatic_options="OPTIONS" not in methods,
     )
