@@ -22,6 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PageViews"]
 
+_NOT_OUR_FORM = (
+    "This form is too old, or the browser keeps no cookies of this page, which it does over HTTPS only. "
+    "Please try again."
+)
+
 logger = logging.getLogger("flarchitect.docs")
 
 
@@ -83,7 +88,7 @@ class PageViews:
 
     def _log_in(self) -> Response:
         if not self._forms.sent_this():
-            return self._login("This form is too old. Please try again.", status=403)
+            return self._login(_NOT_OUR_FORM, status=403)
         name, password = request.form.get("username", "").strip(), request.form.get("password", "")
         try:
             with self._attempts.one():
@@ -102,8 +107,12 @@ class PageViews:
         return response
 
     def _to_page(self) -> Response:
-        # Never where the request says, only to the page itself (docs D-19).
-        page = url_for(PAGE, style=self._style()) if "style" in request.args else url_for(PAGE)
+        # Never where the request says, only to the page itself (docs D-19), with a slash where it was asked for so.
+        page = url_for(PAGE)
+        if request.path.endswith("/") and not page.endswith("/"):
+            page += "/"
+        if "style" in request.args:
+            page += f"?style={self._style()}"
         return Response(status=302, headers={"Location": page, "Cache-Control": "no-store"})
 
 

@@ -2,15 +2,17 @@
 "use strict";
 
 // Scalar makes style elements of its own, and gives the nonce of the page to the first of them only.
-const nonce = document.querySelector('meta[property="csp-nonce"]').nonce;
-const createElement = Document.prototype.createElement;
-Document.prototype.createElement = function (name, options) {
-  const element = createElement.call(this, name, options);
-  if (element instanceof HTMLStyleElement) {
-    element.nonce = nonce;
-  }
-  return element;
-};
+if (document.getElementById("scalar")) {
+  const nonce = document.querySelector('meta[property="csp-nonce"]').nonce;
+  const createElement = Document.prototype.createElement;
+  Document.prototype.createElement = function (name, options) {
+    const element = createElement.call(this, name, options);
+    if (element instanceof HTMLStyleElement) {
+      element.nonce = nonce;
+    }
+    return element;
+  };
+}
 
 const starts = {
   "swagger-ui": (element) => {
