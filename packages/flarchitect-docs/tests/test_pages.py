@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from hypothesis import given
+from hypothesis import strategies as st
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from werkzeug.middleware.proxy_fix import ProxyFix
 from werkzeug.test import Client, TestResponse
@@ -19,6 +21,7 @@ from werkzeug.test import Client, TestResponse
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import error_of
+from flarchitect_docs.pages.policy import WithNonce
 
 STYLES = ("redoc", "swagger", "scalar")
 
@@ -158,6 +161,21 @@ def test_headers_of_the_operator_are_put_in_as_they_are_and_count(client_of: Cal
     assert given in page.text
     assert f'<script nonce="{nonce}">greet()</script><style nonce=own>b{{}}</style>' in page.text
     assert f"<LINK nonce=\"{nonce}\" href='/a.css' rel=stylesheet>" in page.text
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["<script>", "<style media=x>", "<link rel=stylesheet>", "<link>", "<script nonce=x>", "<a", ">"]
+        )
+        | st.text(max_size=5)
+    ).map("".join)
+)
+def test_nothing_of_the_operator_is_changed_but_for_the_nonce(html: str) -> None:
+    nonce = "j" * 40
+    written = WithNonce(html).written(nonce)
+    assert written.replace(f' nonce="{nonce}"', "") == html
+    assert written.count(nonce) >= html.count("<script>") + html.count("<style media=x>")
 
 
 @pytest.mark.contract("docs 1")

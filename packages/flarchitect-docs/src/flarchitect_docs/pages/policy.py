@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from urllib.parse import urlsplit
 
-__all__ = ["origin_of", "policy", "with_nonce"]
+__all__ = ["WithNonce", "origin_of", "policy"]
 
 # Tags of an operator whose content runs or styles; what has a nonce already keeps it.
 _TAG = re.compile(r"<(script|style|link(?=[^>]*\bstylesheet\b))\b(?![^>]*\snonce[\s=>])", re.IGNORECASE)
@@ -37,9 +37,20 @@ def policy(nonce: str, *further: Mapping[str, Iterable[str]]) -> str:
     return "; ".join(f"{directive} {' '.join(dict.fromkeys(sources))}" for directive, sources in rules.items())
 
 
-def with_nonce(html: str, nonce: str) -> str:
-    """Put the nonce into the tags of an operator that need it to count."""
-    return _TAG.sub(rf'<\1 nonce="{nonce}"', html)
+class WithNonce:
+    """HTML of an operator, whose scripts and styles get the nonce of each page.
+
+    Args:
+        html: What was configured; nothing else of it is changed.
+    """
+
+    def __init__(self, html: str) -> None:
+        ends = [match.end() for match in _TAG.finditer(html)]
+        self._pieces = [html[start:end] for start, end in zip([0, *ends], [*ends, len(html)], strict=True)]
+
+    def written(self, nonce: str) -> str:
+        """Give the HTML with a nonce."""
+        return f' nonce="{nonce}"'.join(self._pieces)
 
 
 def origin_of(url: str) -> str | None:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from flarchitect_core import options as core
 from flarchitect_docs import options
-from flarchitect_docs.pages.policy import origin_of, policy, with_nonce
+from flarchitect_docs.pages.policy import WithNonce, origin_of, policy
 
 if TYPE_CHECKING:
     from flarchitect_core.settings import Settings
@@ -33,7 +33,7 @@ class Renderer:
             loader=PackageLoader("flarchitect_docs"), autoescape=True, trim_blocks=True, lstrip_blocks=True
         )
         self._title = get(core.TITLE)
-        self._headers = get(options.DOCUMENTATION_HEADERS) or get(options.DOC_HTML_HEADERS)
+        self._headers = WithNonce(get(options.DOCUMENTATION_HEADERS) or get(options.DOC_HTML_HEADERS))
         self._policy = get(options.DOCS_CSP)
         logo, servers = get(options.LOGO_URL), get(options.SERVER_URLS) or ()
         # "Try it out" sends requests to the servers that the document names.
@@ -53,7 +53,7 @@ class Renderer:
             title=self._title,
             nonce=nonce,
             # The one thing that is put there as it is, by documented design.
-            headers=Markup(with_nonce(self._headers, nonce)),  # noqa: S704
+            headers=Markup(self._headers.written(nonce)),  # noqa: S704
             stylesheets=[self._link(name) for name in stylesheets],
             scripts=[self._link(name) for name in style.scripts],
         )
