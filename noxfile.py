@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shutil
 import socket
 import sys
 import sysconfig
@@ -51,6 +52,8 @@ DATABASES = {
     "MariaDB": ("FLARCHITECT_MARIADB_URL", "mysql+pymysql://root@127.0.0.1:3306/test"),
 }
 SERVERS = {**DATABASES, "Redis": ("FLARCHITECT_REDIS_URL", "redis://127.0.0.1:6379/0")}
+# The generator of TypeScript clients whose output must fit, and the compiler that judges it.
+TYPESCRIPT = ("openapi-typescript@7.13.0", "typescript@5.9.3")
 BROWSER = Path(os.environ.get("FLARCHITECT_CHROMIUM", "/usr/bin/chromium"))
 # The series of SQLAlchemy that are supported, the one that a fresh installation gets first.
 SQLALCHEMY = ["2.1", "2.0"]
@@ -190,6 +193,24 @@ def contract(session: nox.Session) -> None:
     """Let schemathesis compare applications with their documents; arguments after `--` go to `tools/contract`."""
     install_workspace(session, *group("contract"))
     session.run("python", "tools/contract", *session.posargs)
+
+
+@nox.session
+def clients(session: nox.Session) -> None:
+    """Generate a TypeScript client from the document of the demo, and check what is written against it; needs npm."""
+    if shutil.which("npm") is None:
+        session.error("npm was not found. Install Node.js 20 or later.")
+    session.install(*wheels(session, PACKAGES))
+    folder = Path(session.create_tmp())
+    session.run(
+        "flask", "--app", "demo/shop/shop:make_app('sqlite://')", "openapi", "export", "-o", f"{folder}/shop.json"
+    )
+    npm = ("npm", "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts")
+    session.run(*npm, "--prefix", str(folder), *TYPESCRIPT, external=True)
+    shutil.copy("tools/clients/shop.ts", folder)
+    with session.chdir(folder):
+        session.run("node_modules/.bin/openapi-typescript", "shop.json", "-o", "schema.d.ts", external=True)
+        session.run("node_modules/.bin/tsc", "--noEmit", "--strict", "shop.ts", external=True)
 
 
 @nox.session

@@ -123,6 +123,7 @@ def test_what_the_application_says_of_cookies_is_heard(client_of: Callable[..., 
 
 
 @pytest.mark.contract("docs 9 28")
+@pytest.mark.contract("auth 17.34")
 def test_the_session_of_the_application_is_left_alone(make_app: Callable[..., Flask]) -> None:
     def prepare(app: Flask) -> None:
         app.add_url_rule("/put", "put", lambda: session.setdefault("cart", "full"))

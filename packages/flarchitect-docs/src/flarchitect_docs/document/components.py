@@ -218,7 +218,10 @@ class Components:
         member = self.envelopes.name("value")
 
         def make() -> JsonSchema:
-            return {"allOf": [common, {"type": "object", "properties": {member: value}}]}
+            own: JsonSchema = {"type": "object", "properties": {member: value}}
+            if self._state.settings.get(core.FINAL_CALLBACK) is None:
+                own["required"] = [member]  # again, as generators of clients take each part by itself
+            return {"allOf": [common, own]}
 
         name = self._envelope_name(content)
         return make() if name is None else self.schema(name, make)
