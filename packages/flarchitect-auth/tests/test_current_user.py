@@ -11,6 +11,7 @@ from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
     Session,
+    column_property,
     composite,
     deferred,
     mapped_column,
@@ -19,6 +20,7 @@ from sqlalchemy.orm import (
     relationship,
 )
 
+from flarchitect_auth.current import authentication_of
 from flarchitect_auth.decorators import require_roles
 from flarchitect_core.access.identity import current_user, get_current_user
 from flarchitect_core.plugins import PluginBase
@@ -135,6 +137,12 @@ def reconstructed() -> dict[str, Any]:
     return {"remember": reconstructor(remember)}
 
 
+def active_by_notes(self: Any, name: str) -> Any:
+    if name != "is_active":
+        raise AttributeError(name)
+    return len(self.notes) == 2
+
+
 @pytest.mark.contract("auth 8")
 @pytest.mark.parametrize(
     "members, look, expected",
@@ -152,8 +160,28 @@ def reconstructed() -> dict[str, Any]:
             lambda user: user.roles[0],
             "first",
         ),
+        (
+            lambda: {"tokens_valid_after": property(lambda self: self.notes[0].text and None)},
+            lambda user: user.tokens_valid_after,
+            None,
+        ),
+        (lambda: {"__getattr__": active_by_notes}, lambda user: user.is_active, True),
+        (
+            lambda: {"shout": column_property(sa.func.upper(sa.literal_column("people.name")))},
+            lambda user: user.shout,
+            "MIRA",
+        ),
     ],
-    ids=["reconstructor", "deferred", "composite", "active by relation", "roles by relation"],
+    ids=[
+        "reconstructor",
+        "deferred",
+        "composite",
+        "active by relation",
+        "roles by relation",
+        "revoked by relation",
+        "active by what is not declared",
+        "column property",
+    ],
 )
 def test_users_of_every_mapping_are_what_a_session_loads(served_with, members, look, expected):
     assert seen(served_with(people(**members()), lambda: look(current_user)))[0] == expected
@@ -216,3 +244,51 @@ def test_roles_over_a_relation_are_asked_in_the_session_of_the_request(start, ro
     token = served.post("/auth/login", json={"username": "mira", "password": "right"}).get_json()["value"]
     headers = {"Authorization": f"Bearer {token['access_token']}"}
     assert served.get("/guarded", headers=headers).status_code == status
+
+
+@pytest.mark.contract("S-32")
+def test_a_key_of_two_users_is_nobody(start):
+    class Base(DeclarativeBase):
+        pass
+
+    class Person(Base):
+        __table__ = sa.Table(
+            "people",
+            Base.metadata,
+            sa.Column("row", sa.Integer, primary_key=True),
+            sa.Column("id", sa.Integer),
+            sa.Column("name", sa.String(40)),
+        )
+        __mapper_args__ = {"primary_key": [__table__.c.id]}
+
+        def check_password(self, password: str) -> bool:
+            return True
+
+    served = start(base=Base, API_USER_MODEL=Person, API_USER_LOOKUP_FIELD="name")
+    served.execute(sa.insert(Person.__table__), [{"row": 1, "id": 7, "name": "mira"}])
+    token = served.post("/auth/login", json={"username": "mira", "password": "right"}).get_json()["value"]
+    headers = {"Authorization": f"Bearer {token['access_token']}"}
+    assert served.get("/plain", headers=headers).status_code == 200
+    served.execute(sa.insert(Person.__table__), [{"row": 2, "id": 7, "name": "noor"}])
+    assert served.get("/plain", headers=headers).status_code == 401
+
+
+@pytest.mark.contract("auth 4.1")
+@pytest.mark.parametrize("subject", ["a\0b", "a\ud800b"], ids=["nul", "surrogate"])
+def test_a_subject_that_no_database_holds_is_nobody(start, kit, subject):
+    class Base(DeclarativeBase):
+        pass
+
+    class Person(Base):
+        __tablename__ = "people"
+
+        id: Mapped[str] = mapped_column(sa.String(40), primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(40))
+
+        def check_password(self, password: str) -> bool:
+            return True
+
+    served = start(base=Base, API_USER_MODEL=Person, API_USER_LOOKUP_FIELD="name")
+    with served.app.app_context():
+        token = authentication_of().tokens.issue("access", subject, {}).token
+    assert served.get("/plain", headers=kit.bearer(token)).status_code == 401

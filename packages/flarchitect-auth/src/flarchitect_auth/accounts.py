@@ -143,9 +143,9 @@ class Accounts:
             key = text_to_value(self._pk_field, text)
         except ma.ValidationError:
             return None
-        if not attached and self.has_column(self._active_name) and self._unattached.is_possible(self._state.database):
-            rows = self._read(self._columns_by_pk, {"wanted": key})
-            return self._unattached.instance(rows[0]) if rows else None
+        if not attached and self._is_judged_by_columns and self._unattached.is_possible(self._state.database):
+            row = self._only(self._columns_by_pk, key)
+            return None if row is None else self._unattached.instance(row)
         return self._one(self._by(self.pk_name), key)
 
     def attach(self, user: Any) -> Any:
@@ -154,12 +154,17 @@ class Accounts:
 
     def has_column(self, name: str) -> bool:
         """Say whether an attribute of users is a column, or is not there: a look at it needs no session."""
-        return name in self._unattached.columns or not hasattr(self.model, name)
+        is_missing = not hasattr(self.model, name) and not hasattr(self.model, "__getattr__")
+        return name in self._unattached.columns or is_missing
 
     @cached_property
     def has_roles_in_column(self) -> bool:
         """Whether a look at the roles of users needs no session."""
         return self._settings.get(options.USER_MODEL) is not None and self.has_column("roles")
+
+    @cached_property
+    def _is_judged_by_columns(self) -> bool:
+        return self.has_column(self._active_name) and self.has_column(self._valid_after_name)
 
     @cached_property
     def _active_name(self) -> str:
@@ -179,7 +184,7 @@ class Accounts:
     def _columns_by_pk(self) -> sa.Select[Any]:
         column = getattr(self.model, self.pk_name)
         wanted = sa.bindparam("wanted", type_=column.type)
-        return sa.select(*self._unattached.columns.values()).where(column == wanted)
+        return sa.select(*self._unattached.columns.values()).where(column == wanted).limit(2)
 
     def by_name(self, name: str) -> Any | None:
         """Find a user by login name."""
@@ -210,11 +215,15 @@ class Accounts:
         return statement
 
     def _one(self, statement: sa.Select[Any], value: Any) -> Any | None:
+        row = self._only(statement, value, instances=True)
+        return None if row is None else row[0]
+
+    def _only(self, statement: sa.Select[Any], value: Any, *, instances: bool = False) -> Sequence[Any] | None:
         if isinstance(value, str) and not _is_storable(value):
             return None
-        rows = self._read(statement, {"wanted": value}, instances=True)
+        rows = self._read(statement, {"wanted": value}, instances=instances)
         # Two users of one name are nobody: which of them it is cannot be said.
-        return rows[0][0] if len(rows) == 1 else None
+        return rows[0] if len(rows) == 1 else None
 
     def _read(
         self, statement: sa.Select[Any], parameters: Mapping[str, Any], *, instances: bool = False
