@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from flask import jsonify
+from flask import g, jsonify
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -21,7 +21,7 @@ from sqlalchemy.orm import (
 )
 
 from flarchitect_auth.current import authentication_of
-from flarchitect_auth.decorators import require_roles
+from flarchitect_auth.decorators import jwt_authentication, require_roles
 from flarchitect_core.access.identity import current_user, get_current_user
 from flarchitect_core.plugins import PluginBase
 from flarchitect_core.state import state_of
@@ -292,3 +292,33 @@ def test_a_subject_that_no_database_holds_is_nobody(start, kit, subject):
     with served.app.app_context():
         token = authentication_of().tokens.issue("access", subject, {}).token
     assert served.get("/plain", headers=kit.bearer(token)).status_code == 401
+
+
+@pytest.mark.contract("auth 13")
+def test_a_caller_who_is_asked_for_twice_is_found_out_once(start):
+    base = people()
+    told: list[str] = []
+
+    class Watching(PluginBase):
+        def before_authenticate(self, context):
+            told.append(context["method"])
+
+    def prepare(app):
+        inner = jwt_authentication(lambda: "ok")
+        app.add_url_rule("/guarded", "guarded", lambda: inner())
+
+    config = {"API_USER_MODEL": base.user, "API_USER_LOOKUP_FIELD": "name", "API_PLUGINS": [Watching()]}
+    served = start(base=base, prepare=prepare, **config)
+
+    @served.app.before_request
+    def read_the_same_row() -> None:
+        g.held = state_of().database.session(base.user).get(base.user, 7)
+        assert get_current_user() in (None, g.held)
+
+    served.execute(sa.insert(base.user.__table__), [ROW])
+    token = served.post("/auth/login", json={"username": "mira", "password": "right"}).get_json()["value"]
+    with count_statements(served.engine) as log:
+        response = served.get("/guarded", headers={"Authorization": f"Bearer {token['access_token']}"})
+    assert response.status_code == 200
+    assert told == ["GET"]
+    assert len(log.statements) == 2, "that of the guard, and that of the application"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from flask import request
 
@@ -34,6 +34,7 @@ from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.http.request_scope import current_request
 from flarchitect_core.settings import HTTP_METHODS, Settings
 from flarchitect_core.state import ApplicationState
+from flarchitect_core.users import user_key
 
 if TYPE_CHECKING:
     from flarchitect_core.model.registry import Registry
@@ -204,9 +205,15 @@ def _known(strategies: Iterable[Strategy], asked: Asked) -> Credentials | None:
     """
     scope = current_request()
     known: Credentials | None = None if scope is None else scope.credentials
-    if known is None or asked.model is not None or known_user() is not known.user:
+    if known is None or asked.model is not None or not _is_same(known_user(), known.user):
         return None
     return known if any(each.name == known.strategy for each in strategies) else None
+
+
+def _is_same(user: Any, other: Any) -> bool:
+    """Say whether two users are one: of a row that was read without a session, the session may have given its own."""
+    key = user_key(user)
+    return user is other or (key is not None and key == user_key(other))
 
 
 def _tell_denied(error: Exception) -> None:
