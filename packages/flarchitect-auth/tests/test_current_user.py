@@ -322,3 +322,17 @@ def test_a_caller_who_is_asked_for_twice_is_found_out_once(start):
     assert response.status_code == 200
     assert told == ["GET"]
     assert len(log.statements) == 2, "that of the guard, and that of the application"
+
+
+@pytest.mark.contract("auth 8")
+def test_whoever_listens_to_expiry_hears_nothing_of_a_user_who_was_read(served_with):
+    base = people()
+    heard: list[str] = []
+    served = served_with(base, lambda: current_user.name)
+
+    @sa.event.listens_for(base.user, "expire")
+    def expire(target, names):
+        heard.append(type(target).__name__)
+
+    seen(served)
+    assert heard == []

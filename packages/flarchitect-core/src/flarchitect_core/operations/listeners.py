@@ -58,10 +58,13 @@ def someone_listens_to_execution(session: Session) -> bool:
 
 
 def someone_listens_to_loading(session: Session, mapper: Mapper[Any]) -> bool:
-    """Say whether anybody follows how instances of a model are loaded, a reconstructor and composites included."""
+    """Say whether anybody follows how instances of a model are loaded, a reconstructor and composites included.
+
+    Who follows how they expire counts as well: SQLAlchemy tells of that where an instance is made without a session.
+    """
     dispatch: Any = session.dispatch
     instance: Any = mapper.class_manager.dispatch
-    return any(getattr(dispatch, event) for event in _LOADING_EVENTS) or bool(instance.load)
+    return any(getattr(dispatch, event) for event in _LOADING_EVENTS) or bool(instance.load or instance.expire)
 
 
 def someone_listens_to_writes(session: Session, mapper: Mapper[Any], attributes: Iterable[str]) -> bool:
