@@ -380,9 +380,28 @@ def test_tags_are_told_once_with_the_docstring_of_their_model(make: Make) -> Non
     document = document_of(make())
     tags = {tag["name"]: tag.get("description") for tag in document["tags"]}
     assert tags["Authors"] == "Whoever writes books."
-    assert [tag["name"] for tag in document["tags"]][:2] == ["Documentation", "Authors"]
+    assert [tag["name"] for tag in document["tags"]][:3] == ["Authors", "Books", "Documentation"]
     assert {"name": "Library", "tags": ["Authors", "Books"]} in document["x-tagGroups"]
     assert document["x-tagGroups"][-1] == {"name": "Other", "tags": ["Unknown"]}
+
+
+@pytest.mark.contract("docs 3.3")
+def test_models_without_a_group_stand_before_what_describes_them() -> None:
+    class Shelves(DeclarativeBase):
+        pass
+
+    class Shelf(Shelves):
+        __tablename__ = "shelves"
+
+        class Meta:
+            tag = "Shelves"
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    app = make_app(Shelves, "sqlite://")
+    groups = [group["name"] for group in document_of(app)["x-tagGroups"]]
+    assert groups == ["Resources", "Documentation", "Schema Discovery"]
+    state_of(app).database.engine.dispose()
 
 
 # --- schemas ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Tags"]
 
-_OTHER = "Other"
+# Pages leave out tags without a group, so they get one: this beside groups of the application, and that where there are
+# only the groups of routes that come with the extension.
+_OTHER, _RESOURCES = "Other", "Resources"
 
 
 class Tags:
@@ -24,6 +26,7 @@ class Tags:
         self._state = state
         self._descriptions: dict[str, str] = {}
         self._groups: dict[str, str | None] = {}
+        self._of_models: set[str] = set()
 
     def of(self, endpoint: Endpoint) -> str:
         """Give the tag of an operation."""
@@ -36,6 +39,8 @@ class Tags:
             self._describe(tag, model)
         self._descriptions.setdefault(tag, "")
         self._groups[tag] = self._groups.get(tag) or group
+        if model is not None:
+            self._of_models.add(tag)
         return tag
 
     def _describe(self, tag: str, model: type) -> None:
@@ -46,12 +51,19 @@ class Tags:
             self._descriptions[tag] = str(text)
 
     def write(self, spec: CustomSpec) -> None:
-        """Put the tags into a document, sorted by group and name, and those without a group into the last one."""
-        has_groups = any(self._groups.values())
-        groups = {tag: group or (_OTHER if has_groups else None) for tag, group in self._groups.items()}
-        for tag in sorted(groups, key=lambda tag: (groups[tag] == _OTHER, groups[tag] or "", tag)):
+        """Put the tags into a document, sorted by group and name: the groups with models first, `Other` last."""
+        groups = self._named_groups()
+        first = {groups[tag] for tag in self._of_models}
+        for tag in sorted(groups, key=lambda tag: (groups[tag] == _OTHER, groups[tag] not in first, groups[tag], tag)):
             text = self._descriptions[tag]
             spec.tag({"name": tag, **({"description": text} if text else {})})
-            group = groups[tag]
-            if group is not None:
-                spec.set_xtags_group(tag, group)
+            if groups[tag]:
+                spec.set_xtags_group(tag, groups[tag])
+
+    def _named_groups(self) -> dict[str, str]:
+        """Give the group of each tag, an empty one where there are none."""
+        if not any(self._groups.values()):
+            return dict.fromkeys(self._groups, "")
+        is_grouped = not self._of_models or any(self._groups[tag] for tag in self._of_models)
+        without = _OTHER if is_grouped else _RESOURCES
+        return {tag: group or without for tag, group in self._groups.items()}
