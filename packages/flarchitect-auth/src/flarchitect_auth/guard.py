@@ -155,13 +155,16 @@ class GlobalGuard:
             ForbiddenError: The caller lacks a role.
         """
         endpoint = request.endpoint
-        if endpoint is None or request.routing_exception is not None or endpoint in self._exempt:
+        if endpoint is None:
+            return
+        # Asked first, as it is what most requests are for.
+        view = current_app.view_functions.get(endpoint)
+        if getattr(view, "is_guarded_by_flarchitect", False) or getattr(view, "_auth_disabled", False):
+            return
+        if endpoint in self._exempt or request.routing_exception is not None:
             return
         if request.method == "OPTIONS" and "Access-Control-Request-Method" in request.headers:
             return  # a preflight carries no credentials (Fetch, 3.2.2)
-        view = current_app.view_functions.get(endpoint)
-        if getattr(view, "_auth_disabled", False) or getattr(view, "is_guarded_by_flarchitect", False):
-            return
         if asks_for_roles(view):
             # What a view says of itself counts, and not what the configuration says of all.
             self._guard.recognise()

@@ -126,8 +126,8 @@ def _seal(authentication: Authentication) -> Any:
             response.headers.update(challenges(strategies, failure))
         scope = current_request()
         if scope is not None and scope.credentials is not None:
-            if "Cache-Control" not in response.headers:
-                response.headers["Cache-Control"] = "private"
+            if not response.headers.getlist("Cache-Control"):
+                response.headers.add("Cache-Control", "private")
             elif not ((directives := response.cache_control).no_store or directives.public):
                 directives.private = True
             header = authentication.settings.get(options.KEY_HEADER)

@@ -115,13 +115,16 @@ class Tokens:
             CustomHTTPException: No key is configured (500).
         """
         text = plain_token(token)
-        kid = self._kids.get(_digest(text), lambda: _kid_of(text))
-        claims = self.verify(text, self.keys.verifying(kind, kid))
+        digest = _digest(text)
+        kid = self._kids.get(digest, lambda: _kid_of(text))
+        claims = self._verified(text, digest, self.keys.verifying(kind, kid))
         use = claims.get("token_use")
-        is_missing_allowed = kind == "access" and self._settings.get(core.SECURITY_PROFILE) != "strict"
-        if use != kind and not (use is None and is_missing_allowed):
+        if use != kind and not (use is None and self._may_lack_use(kind)):
             raise TokenError
         return claims
+
+    def _may_lack_use(self, kind: Kind) -> bool:
+        return kind == "access" and self._settings.get(core.SECURITY_PROFILE) != "strict"
 
     def verify(self, text: str, key: Key) -> dict[str, Any]:
         """Check signature, moments, issuer and audience of a token.
@@ -129,6 +132,9 @@ class Tokens:
         Raises:
             TokenError: One of them is wrong.
         """
+        return self._verified(text, _digest(text), key)
+
+    def _verified(self, text: str, digest: bytes, key: Key) -> dict[str, Any]:
         get = self._settings.get
         audience, issuer, leeway = get(options.JWT_AUDIENCE), get(options.JWT_ISSUER), get(options.JWT_LEEWAY)
         wanted = audience if audience is None or isinstance(audience, str) else tuple(audience)
@@ -139,7 +145,7 @@ class Tokens:
             return verify(text, key.value, key.algorithms, audience=wanted, issuer=issuer, leeway=leeway)
 
         # All that decides stands in the key: with another secret, issuer or audience it is verified anew.
-        checked = (_digest(text), _Same(key.value), key.algorithms, wanted, issuer, leeway)
+        checked = (digest, _Same(key.value), key.algorithms, wanted, issuer, leeway)
         claims = self._known.get(checked, verified)
         if int(claims["exp"]) <= time.time() - leeway:
             raise TokenError("Token has expired", "token_expired")
