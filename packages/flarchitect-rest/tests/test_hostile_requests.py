@@ -21,7 +21,8 @@ def test_many_unknown_keys_get_a_short_answer(cinema_app):
     response = cinema_app.post("/api/films", json=body)
     errors = error_of(response, 400, "validation_failed")
     told = [name for name in errors["fields"] if name.startswith("titl") and name != "title"]
-    assert len(told) == 20
+    # The client sends the keys in the order of the alphabet; the first of them are told.
+    assert sorted(told) == sorted(body)[:20]
     assert errors["fields"]["…"] == [f"… and {MANY - 20} more unknown fields."]
     assert errors["fields"]["title"] == ["Missing data for required field."]
     assert errors["suggestions"] == ["title"]

@@ -415,7 +415,7 @@ class BodyReader:
         except ma.ValidationError as error:
             errors = {**_messages(error), **errors}
         if errors:
-            raise self._failure(errors, len(surplus))
+            raise self._failure(body, errors, len(surplus))
         if not isinstance(values, dict):
             raise TypeError(
                 f"{type(self._schema).__mro__[1].__name__} gave {type(values).__name__} for a body instead of the "
@@ -471,7 +471,7 @@ class BodyReader:
         if errors:
             raise ValidationError(errors)
 
-    def _failure(self, errors: dict[str, Any], surplus: int) -> ValidationError:
+    def _failure(self, body: Mapping[str, Any], errors: dict[str, Any], surplus: int) -> ValidationError:
         """Make the error, with the nearest name for each key that nobody knows.
 
         Args:
@@ -479,7 +479,8 @@ class BodyReader:
         """
         suggestions: dict[str, None] = {}
         is_unknown = [self._schema.error_messages["unknown"]]
-        unknown = [key for key, messages in errors.items() if messages == is_unknown]
+        # In the order of the body: some releases of marshmallow tell of them in the order of a set.
+        unknown = [key for key in dict.fromkeys([*body, *errors]) if errors.get(key) == is_unknown]
         told = {key: messages for key, messages in errors.items() if messages != is_unknown}
         names = [*self._accepted, *self._resource.relations]
         for key in unknown[:_UNKNOWN_KEYS_TOLD]:
