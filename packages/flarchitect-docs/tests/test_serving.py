@@ -87,6 +87,14 @@ def test_the_document_is_written_once_and_again_when_a_route_comes(make_app: Cal
     assert state.documents.current() is after
 
 
+@pytest.mark.contract("docs D-25")
+def test_yaml_is_written_when_somebody_wants_it(client: Client) -> None:
+    assert client.get(SPEC).status_code == 200
+    document = state_of(client.application).documents.current()
+    assert "yaml" not in vars(document)
+    assert client.get("/docs/openapi.yaml").data == vars(document)["yaml"]
+
+
 @pytest.mark.contract("docs D-14")
 def test_the_yaml_twin_says_the_same(client: Client) -> None:
     answer = client.get("/docs/openapi.yaml")

@@ -15,7 +15,12 @@ from flarchitect_docs.document.build import build_spec
 from flarchitect_docs.spec import CustomSpec
 
 if TYPE_CHECKING:
+    from yaml import SafeDumper
+
     from flarchitect_core.state import ApplicationState
+else:
+    # The emitter in C writes the same in a fifth of the time; wheels of PyYAML have it, builds without libyaml do not.
+    SafeDumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 __all__ = ["Document", "Documents"]
 
@@ -89,7 +94,7 @@ class Documents:
         return sum(1 for _ in app.url_map.iter_rules()), len(architect.route_spec)
 
 
-class _Dumper(yaml.SafeDumper):
+class _Dumper(SafeDumper):
     """Writes every value where it stands, and texts of several lines as blocks."""
 
     def ignore_aliases(self, data: object) -> bool:

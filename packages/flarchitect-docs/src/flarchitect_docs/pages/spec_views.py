@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from flask import Response, request, url_for
@@ -37,22 +36,21 @@ class SpecViews:
         self._origins = _origins(settings)
         self._offered = (_JSON, _OPENAPI, _YAML) if settings.get(options.DOCS_EXPOSE_YAML) else (_JSON, _OPENAPI)
         self._cache_control = _cache_control(settings, is_protected=access.is_protected)
-        self._kept: tuple[Document, Mapping[str, Representation]] | None = None
+        self._kept: tuple[Document, dict[str, Representation]] | None = None
 
     def spec(self) -> Response:
         """Give the document in the form that the client likes best."""
         if request.method == "OPTIONS":
             return self._preflight()
         self._access.require()
-        wanted = require_format(request.headers.get("Accept"), self._offered)
-        return self._answer(wanted.name, "Accept")
+        return self._answer(require_format(request.headers.get("Accept"), self._offered), "Accept")
 
     def yaml(self) -> Response:
         """Give the document in YAML."""
         if request.method == "OPTIONS":
             return self._preflight()
         self._access.require()
-        return self._answer("yaml")
+        return self._answer(_YAML)
 
     def redirect(self) -> Response:
         """Lead to the document."""
@@ -61,16 +59,20 @@ class SpecViews:
         response.vary.update(self._access.vary)
         return self._shared(response)
 
-    def _answer(self, form: str, *vary: str) -> Response:
-        representation = self._representations()[form]
+    def _answer(self, form: Format, *vary: str) -> Response:
+        representation = self._representation(form)
         answer = representation.answer(cache_control=self._cache_control, vary=(*vary, *self._access.vary))
         return self._shared(answer)
 
-    def _representations(self) -> Mapping[str, Representation]:
+    def _representation(self, form: Format) -> Representation:
         document = self._documents.current()
-        if self._kept is None or self._kept[0] is not document:
-            self._kept = document, {each.name: _form(document, each) for each in self._offered}
-        return self._kept[1]
+        kept = self._kept
+        if kept is None or kept[0] is not document:
+            kept = self._kept = document, {}
+        # Each when somebody wants it: YAML takes far longer than all the rest.
+        if form.name not in kept[1]:
+            kept[1][form.name] = _form(document, form)
+        return kept[1][form.name]
 
     # --- pages of other origins ---------------------------------------------------------------------------------------
 
