@@ -354,8 +354,16 @@ def test_texts_of_many_and_of_one_land_where_they_belong(make: Make) -> None:
     assert summaries["GET", "/api/authors/{id}"] == "One author"
     assert summaries["POST", "/api/authors"] == "Add an author"
     assert summaries["GET", "/api/books"] == "List `book` records"
+    assert summaries["GET", "/api/authors/{id}/books"] == "List the `book` records of one `author` (books)"
     assert operations["DELETE", "/api/authors/{id}"]["description"] == "Removes an author."
     assert "description" not in operations["POST", "/api/authors"]
+
+
+@pytest.mark.contract("docs D-3")
+def test_the_methods_of_a_path_stand_as_people_read_them(make: Make) -> None:
+    paths = document_of(make())["paths"]
+    assert [key for key in paths["/api/books"] if key != "parameters"] == ["get", "post"]
+    assert [key for key in paths["/api/books/{id}"] if key != "parameters"] == ["get", "put", "patch", "delete"]
 
 
 @pytest.mark.contract("docs 3.9")

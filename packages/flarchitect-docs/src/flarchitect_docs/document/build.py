@@ -22,6 +22,7 @@ from flarchitect_docs.spec import CustomSpec
 if TYPE_CHECKING:
     from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
+    from flarchitect_core.catalogue.endpoint import Endpoint
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["build_spec"]
@@ -29,6 +30,9 @@ __all__ = ["build_spec"]
 _VERSIONS = {"3.1": "3.1.1", "3.0": "3.0.4"}
 # The one that OpenAPI has by default; Swagger UI warns of every other one.
 _DIALECT = "https://spec.openapis.org/oas/3.1/dialect/base"
+
+# As people read them; others come last, by name.
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 def build_spec(state: ApplicationState, version: str) -> CustomSpec:
@@ -72,10 +76,15 @@ def _build(state: ApplicationState, version: str) -> CustomSpec:
     # It is there since the plugin knows its document.
     components = Components(spec, cast("OpenAPIConverter", plugin.converter), state, names)
     operations = Operations(state, components, Texts(state, names), tags, operation_ids(endpoints, state), schemes)
-    for endpoint in endpoints:
+    for endpoint in sorted(endpoints, key=_place):
         spec.add_operation(openapi_path(endpoint.rule), endpoint.method, operations.of(endpoint))
     tags.write(spec)
     return spec
+
+
+def _place(endpoint: Endpoint) -> tuple[str, int, str]:
+    method = endpoint.method
+    return endpoint.rule, _METHODS.index(method) if method in _METHODS else len(_METHODS), method
 
 
 def _class_of(schema: Any) -> type:

@@ -20,14 +20,14 @@ __all__ = ["Texts", "docstring_of"]
 _SUMMARIES = {
     "list": "List `{name}` records",
     "get": "Get one `{name}` by its key",
-    "create": "Create a `{name}`",
-    "replace": "Replace a `{name}`",
-    "update": "Update a `{name}`",
-    "delete": "Delete a `{name}`",
+    "create": "Create one `{name}`",
+    "replace": "Replace one `{name}`",
+    "update": "Update one `{name}`",
+    "delete": "Delete one `{name}`",
     "update_many": "Update many `{name}` records",
     "delete_many": "Delete many `{name}` records",
-    "list_related": "List the `{name}` records of a `{parent}` ({relation})",
-    "get_related": "Get the `{name}` of a `{parent}` ({relation})",
+    "list_related": "List the `{name}` records of one `{parent}` ({relation})",
+    "get_related": "Get the `{name}` of one `{parent}` ({relation})",
 }
 
 
