@@ -368,3 +368,37 @@ def test_what_breaks_clients_is_told(sentence: str) -> None:
 )
 def test_what_breaks_nobody_is_not_told(changes: dict[str, Any]) -> None:
     assert list(breaking_changes(*documents(**changes))) == []
+
+
+CHOICE: dict[str, Any] = {"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["yes", "no"]}]}
+OBJECTS: dict[str, Any] = {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"x": {"type": "string"}}}]}
+BREAKING_ALTERNATIVES: list[tuple[Any, Any, list[str]]] = [
+    (CHOICE, CHOICE, []),
+    (CHOICE, {"type": ["boolean", "string"]}, []),
+    (CHOICE, {"type": "boolean"}, ["string is not taken any more."]),
+    (
+        CHOICE,
+        {"anyOf": [{"type": "boolean"}, {"type": "string", "enum": ["yes"]}]},
+        ["has other values than before."],
+    ),
+    (
+        {"anyOf": [{"type": "integer", "maximum": 9}, {"type": "string"}]},
+        {"anyOf": [{"type": "integer", "maximum": 8}, {"type": "string"}]},
+        ["maximum is 8 now."],
+    ),
+    (OBJECTS, {"anyOf": [*OBJECTS["anyOf"], {"type": "integer"}]}, []),
+    ({"anyOf": [*OBJECTS["anyOf"], {"type": "integer"}]}, OBJECTS, ["has other alternatives than before."]),
+    (
+        OBJECTS,
+        {"anyOf": [{"type": "string"}, {"type": "object", "properties": {"x": {"type": "integer"}}}]},
+        ["x: string is not taken any more."],
+    ),
+]
+
+
+@pytest.mark.contract("docs D-20")
+@pytest.mark.parametrize("before, after, told", BREAKING_ALTERNATIVES)
+def test_what_breaks_clients_is_told_of_alternatives(before: Any, after: Any, told: list[str]) -> None:
+    old, new = documents(parameter=before)[1], documents(parameter=after)[1]
+    where = "POST /a: the query parameter p"
+    assert [each.removeprefix(where).lstrip(":. ") for each in breaking_changes(old, new)] == told

@@ -531,6 +531,8 @@ def text_of(parameter: Mapping[str, Any]) -> str:
     schema = parameter["schema"]
     if "example" in parameter:
         return str(parameter["example"])
+    if "anyOf" in schema:
+        return text_of({"schema": [part for part in schema["anyOf"] if part["type"] != "null"][-1]})
     if schema.get("type") == "array":
         item = text_of({"schema": schema["items"]})
         return ",".join([item] * schema.get("minItems", 1))

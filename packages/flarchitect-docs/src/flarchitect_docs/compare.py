@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Literal
 
 __all__ = ["breaking_changes"]
@@ -14,6 +14,9 @@ _METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch"
 # Bounds by what makes them narrower: a greater least, or a smaller most.
 _LEAST = ("minimum", "exclusiveMinimum", "minLength", "minItems", "minProperties")
 _MOST = ("maximum", "exclusiveMaximum", "maxLength", "maxItems", "maxProperties")
+# All values of the types that have few.
+_VALUES: Mapping[str, tuple[Any, ...]] = {"boolean": (True, False), "null": (None,)}
+_ANY = object()
 
 
 def breaking_changes(old: Document, new: Document) -> Iterator[str]:
@@ -113,6 +116,17 @@ class _Comparison:
                     yield f"{where}.{name} is required now."
         if "items" in before and "items" in after:
             yield from self._schema(f"{where}[]", before["items"], after["items"], direction)
+        yield from self._alternatives(where, before.get("anyOf", ()), after.get("anyOf", ()), direction)
+
+    def _alternatives(
+        self, where: str, old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, Any]], direction: Direction
+    ) -> Iterator[str]:
+        sent, wanted = (old, new) if direction == "request" else (new, old)
+        if len(sent) > len(wanted) > 0:
+            yield f"{where} has other alternatives than before."
+        elif len(sent) == len(wanted):
+            for before, after in zip(old, new, strict=True):
+                yield from self._schema(where, before, after, direction)
 
 
 def _of(document: Document, node: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -129,8 +143,13 @@ def _of(document: Document, node: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _merged(document: Document, schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Put the parts of `allOf` together."""
+    """Put the parts of `allOf` together, and the alternatives of `anyOf` where each is one type of its own."""
     found = dict(_of(document, schema))
+    alternatives = found.get("anyOf", found.get("oneOf", ()))
+    if alternatives and all("type" in part and not {"properties", "items"} & part.keys() for part in alternatives):
+        found = {**_united(alternatives), **found}
+        found.pop("anyOf", None)
+        found.pop("oneOf", None)
     for part in found.pop("allOf", ()):
         inner = _merged(document, part)
         properties = {**found.get("properties", {}), **inner.pop("properties", {})}
@@ -141,6 +160,23 @@ def _merged(document: Document, schema: Mapping[str, Any]) -> dict[str, Any]:
         if required:
             found["required"] = required
     return found
+
+
+def _united(alternatives: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """Write alternatives as one schema of several types."""
+    united: dict[str, Any] = {}
+    kinds: dict[str, None] = {}
+    values: list[Any] = []
+    for part in alternatives:
+        united.update(part)
+        given = part["type"]
+        kinds.update(dict.fromkeys([given] if isinstance(given, str) else given))
+        values += part.get("enum", _VALUES.get(given, (_ANY,)) if isinstance(given, str) else (_ANY,))
+    united["type"] = list(kinds)
+    united.pop("enum", None)
+    if _ANY not in values:
+        united["enum"] = values
+    return united
 
 
 def _types(schema: Mapping[str, Any]) -> set[str]:

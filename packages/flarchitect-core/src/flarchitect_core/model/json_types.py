@@ -6,7 +6,7 @@ So each field has a schema for each of these uses.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
 from marshmallow import validate
@@ -35,7 +35,7 @@ from flarchitect_core.model.fields import (
 )
 from flarchitect_core.model.validators import Validator
 
-__all__ = ["JsonSchema", "Use", "json_type", "nullable"]
+__all__ = ["JsonSchema", "Use", "any_of", "json_type", "nullable", "switch"]
 
 JsonSchema = dict[str, Any]
 Use = Literal["body", "answer", "url"]
@@ -84,8 +84,20 @@ def _checked(check: Validator, use: Use) -> JsonSchema:
     return {"format": _FORMATS[check.name]} if check.name in _FORMATS else {}
 
 
+def any_of(*schemas: JsonSchema) -> JsonSchema:
+    """Describe the values of several schemas, or of the only one."""
+    return schemas[0] if len(schemas) == 1 else {"anyOf": list(schemas)}
+
+
+def switch(words: Iterable[str]) -> JsonSchema:
+    """Describe a boolean that may also be sent as a number or a word."""
+    return any_of({"type": "boolean"}, {"type": "integer", "enum": [1, 0]}, {"type": "string", "enum": list(words)})
+
+
 def nullable(schema: JsonSchema) -> JsonSchema:
     """Let a schema take null too."""
+    if "anyOf" in schema:
+        return {**schema, "anyOf": [*schema["anyOf"], {"type": "null"}]}
     if "enum" in schema and None not in schema["enum"]:
         schema = {**schema, "enum": [*schema["enum"], None]}
     kinds = schema.get("type")
@@ -146,7 +158,7 @@ def _decimal_bounds(field: DecimalField) -> JsonSchema:
 def _boolean(field: Any, use: Use) -> JsonSchema:
     if use == "answer":
         return {"type": "boolean"}
-    return {"type": ["boolean", "integer", "string"], "enum": [True, False, 1, 0, *_WORDS]}
+    return switch(_WORDS)
 
 
 def _string(field: Any, use: Use) -> JsonSchema:
@@ -180,9 +192,14 @@ def _enum(field: EnumField, use: Use) -> JsonSchema:
     if use == "answer":
         return {"type": "string", "enum": names, "x-enum-varnames": names}
     others = [member.value for member in field.enum_class if isinstance(member.value, (str, int))]
-    taken = list(dict.fromkeys([*names, *others]))
-    kinds = list(dict.fromkeys("string" if isinstance(value, str) else "integer" for value in taken))
-    return {"type": kinds[0] if len(kinds) == 1 else kinds, "enum": taken}
+    texts = [value for value in dict.fromkeys(others) if isinstance(value, str) and value not in names]
+    numbers = [value for value in dict.fromkeys(others) if not isinstance(value, str)]
+    # Each in a list of its own: names and values often differ by case only, of which no program can make one type.
+    return any_of(
+        {"type": "string", "enum": names},
+        *([{"type": "string", "enum": texts}] if texts else ()),
+        *([{"type": "integer", "enum": numbers}] if numbers else ()),
+    )
 
 
 def _choice(field: ChoiceField, use: Use) -> JsonSchema:

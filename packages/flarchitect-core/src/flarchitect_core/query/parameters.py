@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flarchitect_core import options
 from flarchitect_core.catalogue.shapes import Parameter
 from flarchitect_core.model.fields import ColumnField, IntegerField
-from flarchitect_core.model.json_types import JsonSchema, json_type, nullable
+from flarchitect_core.model.json_types import JsonSchema, json_type, nullable, switch
 from flarchitect_core.query.counting import COUNT_KINDS
 from flarchitect_core.query.grouping import AGGREGATES
 from flarchitect_core.query.names import readable_relations
@@ -57,7 +57,7 @@ _SENTENCES = {
 }
 
 
-_SWITCH: JsonSchema = {"type": ["boolean", "integer", "string"], "enum": [True, False, 1, 0, "", *SWITCH_WORDS]}
+_SWITCH = switch(("", *SWITCH_WORDS))
 
 
 def switch_schema(default: bool) -> JsonSchema:

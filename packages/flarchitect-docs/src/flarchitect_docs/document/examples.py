@@ -37,6 +37,8 @@ def class_name_of(field: object) -> str:
 
 def fits(value: Any, schema: Mapping[str, Any]) -> bool:
     """Say whether a simple value fits the type and the bounds of a schema; lengths and patterns are not judged."""
+    if "anyOf" in schema:
+        return any(fits(value, part) for part in schema["anyOf"])
     kinds = schema.get("type", ())
     kinds = (kinds,) if isinstance(kinds, str) else kinds
     kind = {bool: "boolean", int: "integer", float: "number", str: "string"}.get(type(value))
