@@ -54,7 +54,8 @@ DATABASES = {
 SERVERS = {**DATABASES, "Redis": ("FLARCHITECT_REDIS_URL", "redis://127.0.0.1:6379/0")}
 # The same requests in every run, so that it fails for changes and not for luck.
 BRIEF_CONTRACT = ("--examples", "3", "--phases", "examples,fuzzing,stateful", "--generation-deterministic")
-# The generator of TypeScript clients whose output must fit, and the compiler that judges it.
+# The generators of clients whose output must fit, and what judges it.
+PYTHON_CLIENT = ("openapi-python-client==0.29.1", "mypy~=2.4.1")
 TYPESCRIPT = ("openapi-typescript@7.13.0", "typescript@5.9.3")
 BROWSER = Path(os.environ.get("FLARCHITECT_CHROMIUM", "/usr/bin/chromium"))
 # The series of SQLAlchemy that are supported, the one that a fresh installation gets first.
@@ -199,7 +200,7 @@ def contract(session: nox.Session) -> None:
 
 @nox.session
 def clients(session: nox.Session) -> None:
-    """Generate a TypeScript client from the document of the demo, and check what is written against it; needs npm."""
+    """Generate clients in TypeScript and Python from the document of the demo, and use them; needs npm."""
     if shutil.which("npm") is None:
         session.error("npm was not found. Install Node.js 20 or later.")
     session.install(*wheels(session, PACKAGES))
@@ -213,6 +214,13 @@ def clients(session: nox.Session) -> None:
     with session.chdir(folder):
         session.run("node_modules/.bin/openapi-typescript", "shop.json", "-o", "schema.d.ts", external=True)
         session.run("node_modules/.bin/tsc", "--noEmit", "--strict", "shop.ts", external=True)
+    session.install(*PYTHON_CLIENT)
+    shutil.copy("tools/clients/shop.py", folder / "use_shop.py")
+    generate = ("openapi-python-client", "generate", "--path", "shop.json", "--output-path", "client", "--overwrite")
+    with session.chdir(folder):
+        session.run(*generate, "--meta", "none")
+        session.run("mypy", "--strict", "--follow-imports", "silent", "use_shop.py")
+        session.run("python", "use_shop.py", env={"PYTHONPATH": str(ROOT / "demo" / "shop")})
 
 
 @nox.session
