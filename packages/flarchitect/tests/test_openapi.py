@@ -441,6 +441,8 @@ def test_null_is_told_in_the_words_of_3_0(make: Make) -> None:
     assert shown["released"] == {"type": "string", "format": "date", "nullable": True}
     assert shown["colour"]["nullable"] is True
     assert shown["cover"]["format"] == "byte"
+    nothing = schema_of(document_of(make(), "3.0"), "errorEnvelope")["allOf"][1]["properties"]["value"]
+    assert nothing == {"enum": [None], "nullable": True}
 
 
 @pytest.mark.contract("docs 3.4")

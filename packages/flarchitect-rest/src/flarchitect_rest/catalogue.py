@@ -12,6 +12,7 @@ from flarchitect_core.catalogue.endpoint import Endpoint, EndpointDetails, Kind
 from flarchitect_core.catalogue.shapes import Answer, Body, Content, JsonShape, Parameter, RecordShape
 from flarchitect_core.http.body import body_types
 from flarchitect_core.http.negotiation import CSV, NDJSON
+from flarchitect_core.model.json_types import NOTHING
 from flarchitect_core.operations.idempotency import METHODS as IDEMPOTENT_METHODS
 from flarchitect_core.query.parameters import (
     cascade_parameters,
@@ -217,7 +218,7 @@ class _Describer:
 
     def answers(self) -> Iterator[Answer]:
         record = RecordShape(self._resource, "answer")
-        nothing = JsonShape({"type": "null"})
+        nothing = JsonShape(NOTHING)
         if self._kind in ("delete", "delete_many"):
             yield self._answer(200, "Deleted.", [Content(self._types, nothing)])
         elif self._is_list:

@@ -35,9 +35,11 @@ from flarchitect_core.model.fields import (
 )
 from flarchitect_core.model.validators import Validator
 
-__all__ = ["JsonSchema", "Use", "any_of", "json_type", "nullable", "switch"]
+__all__ = ["NOTHING", "JsonSchema", "Use", "any_of", "json_type", "nullable", "switch"]
 
 JsonSchema = dict[str, Any]
+# What is always null: of a type that has no other value, some client generators make a class that they never write.
+NOTHING: Mapping[str, Any] = {"const": None}
 Use = Literal["body", "answer", "url"]
 
 # Checks by name that mean what a format of JSON Schema, or of the registry of OpenAPI, means.

@@ -11,7 +11,7 @@ from apispec.ext.marshmallow.openapi import OpenAPIConverter
 from flarchitect_core import options as core
 from flarchitect_core.catalogue.shapes import RecordShape, SchemaShape
 from flarchitect_core.http.negotiation import PROBLEM
-from flarchitect_core.model.json_types import JsonSchema
+from flarchitect_core.model.json_types import NOTHING, JsonSchema
 from flarchitect_core.model.schemas import AutoSchema, output_schema_of, schema_of
 from flarchitect_core.views.bodies import schema_instance
 from flarchitect_docs import options
@@ -283,7 +283,7 @@ class Components:
     def _error_envelope(self) -> JsonSchema:
         common = self.schema(self._names.cased("Envelope"), self.envelopes.envelope)
         errors, value = self.envelopes.name("errors"), self.envelopes.name("value")
-        members = {errors: self.errors_reference(), value: {"type": "null"}}
+        members = {errors: self.errors_reference(), value: NOTHING}
         described: JsonSchema = {"type": "object", "properties": members}
         if self._state.settings.get(core.FINAL_CALLBACK) is None:
             described["required"] = [errors]

@@ -7,11 +7,11 @@ from typing import Any
 __all__ = ["in_3_0"]
 
 # Members whose values are data of the application and no schemas.
-_DATA = frozenset({"example", "examples", "default", "enum", "parameters"})
+_DATA = frozenset({"const", "default", "enum", "example", "examples", "parameters"})
 
 
 def in_3_0(document: dict[str, Any]) -> dict[str, Any]:
-    """Rewrite what 3.0 has other words for: null, several types, exclusive bounds, encodings, texts beside `$ref`.
+    """Rewrite what 3.0 has other words for: null, constants, several types, exclusive bounds, encodings, references.
 
     Args:
         document: A document in the words of 3.1, which is left as it is.
@@ -50,6 +50,10 @@ def _schema(schema: Any) -> Any:
         if word in result and not isinstance(result[word], bool):
             result[word.replace("exclusiveM", "m")] = result[word]
             result[word] = True
+    if "const" in result:
+        result["enum"] = [result.pop("const")]
+        if result["enum"] == [None]:
+            result["nullable"] = True
     if result.pop("contentEncoding", None) == "base64":
         result["format"] = "byte"
     return _with_one_type(_without_null(result))
