@@ -867,3 +867,99 @@ def test_the_order_in_which_models_are_defined_changes_no_name(make: Make) -> No
     first, second = document_of(make()), document_of(make())
     assert first == second
     assert set(references_of(first)) == set(references_of(second))
+
+
+# --- names ------------------------------------------------------------------------------------------------------------
+
+
+def body_of(document: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Give the schema of what a hand-written view takes."""
+    schema = document["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    return schema_of(document, schema["$ref"].rpartition("/")[2])
+
+
+def add_view(app: Flask, path: str, schema: Any) -> None:
+    name = path.strip("/")
+    view = state_of(app).architect.schema_constructor(input_schema=schema, operation_id=name)(lambda **given: {})
+    app.add_url_rule(path, name, view, methods=["POST"])
+
+
+@pytest.mark.contract("docs 3.4")
+def test_a_schema_called_as_a_model_describes_itself_and_not_the_model(make: Make) -> None:
+    class BookSchema(ma.Schema):
+        isbn = ma.fields.String(required=True)
+
+    class ShelfSchema(ma.Schema):
+        first = ma.fields.Nested(BookSchema)
+
+    app = make()
+    add_view(app, "/special", BookSchema)
+    add_view(app, "/shelf", ShelfSchema)
+    document = document_of(app)
+    assert set(body_of(document, "/special")["properties"]) == {"isbn"}
+    nested = body_of(document, "/shelf")["properties"]["first"]["$ref"].rpartition("/")[2]
+    assert set(schema_of(document, nested)["properties"]) == {"isbn"}
+    assert "title" in schema_of(document, "book")["properties"]
+    assert list(problems_of(document)) == []
+
+
+@pytest.mark.contract("docs 3.4")
+def test_each_view_has_the_fields_that_its_own_schema_takes(make: Make) -> None:
+    class NoteSchema(ma.Schema):
+        title = ma.fields.String(required=True)
+        text = ma.fields.String()
+
+    class PageSchema(ma.Schema):
+        note = ma.fields.Nested(NoteSchema(only=("text",)))
+
+    app = make()
+    add_view(app, "/a-page", PageSchema)
+    add_view(app, "/note", NoteSchema)
+    add_view(app, "/titles", NoteSchema(only=("title",)))
+    add_view(app, "/one", ma.Schema.from_dict({"one": ma.fields.Integer()}))
+    add_view(app, "/three", ma.Schema.from_dict({"three": ma.fields.Integer()}))
+    add_view(app, "/two", ma.Schema.from_dict({"two": ma.fields.Integer()}))
+    document = document_of(app)
+    nested = body_of(document, "/a-page")["properties"]["note"]["$ref"].rpartition("/")[2]
+    assert set(schema_of(document, nested)["properties"]) == {"text"}
+    assert set(body_of(document, "/note")["properties"]) == {"title", "text"}
+    assert set(body_of(document, "/titles")["properties"]) == {"title"}
+    for name in ("one", "two", "three"):
+        assert set(body_of(document, f"/{name}")["properties"]) == {name}
+
+
+@pytest.mark.contract("docs 3.4")
+def test_models_keep_their_names_whatever_else_is_called_so() -> None:
+    class Named(DeclarativeBase):
+        type_annotation_map = {str: sa.String(80)}
+
+    names = ("Error", "Problem", "Envelope", "ErrorEnvelope", "ErrorCreate", "Größe", "東京", "大阪")
+    models = []  # SQLAlchemy itself holds them loosely
+    for number, name in enumerate(names):
+        column = mapped_column(sa.Integer, nullable=False)
+        members = {"__tablename__": f"table_{number}", "Meta": type("Meta", (), {}), f"own_{number}": column}
+        models.append(type(name, (Named,), {"id": mapped_column(sa.Integer, primary_key=True), **members}))
+    document = document_of(make_app(Named, "sqlite://", parts=[RestPart(), DocsPart()]))
+    assert list(OpenAPIV31SpecValidator(document).iter_errors()) == []
+    assert list(problems_of(document)) == []
+
+    def reference(path: str, method: str, status: str) -> str:
+        response = document["paths"][path][method]["responses"][status]
+        if "$ref" in response:
+            response = document["components"]["responses"][response["$ref"].rpartition("/")[2]]
+        found: str = response["content"]["application/json"]["schema"]["$ref"]
+        return found.rpartition("/")[2]
+
+    paths = [path for path in document["paths"] if path.startswith("/api/") and path.endswith("}")]
+    owned = set()
+    for path in paths:
+        envelope = schema_of(document, reference(path, "get", "200"))
+        value = envelope["allOf"][1]["properties"]["value"]["$ref"].rpartition("/")[2]
+        body = document["paths"][path]["put"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        (own,) = schema_of(document, value)["properties"].keys() - {"id"}
+        assert set(schema_of(document, body.rpartition("/")[2])["properties"]) == {own}
+        owned.add((value, own))
+        failed = schema_of(document, reference(path, "get", "404"))["allOf"][1]["properties"]["errors"]["$ref"]
+        assert "reason" in schema_of(document, failed.rpartition("/")[2])["properties"]
+    assert {("error", "own_0"), ("problem", "own_1"), ("envelope", "own_2"), ("errorEnvelope", "own_3")} < owned
+    assert len({name for name, _ in owned}) == len(names)

@@ -9,7 +9,7 @@ import marshmallow as ma
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from flarchitect_core.state import state_of
-from flarchitect_docs.document.names import SchemaNames
+from flarchitect_docs.document.names import SchemaNames, plain_name
 from flarchitect_docs.document.paths import openapi_path
 from flarchitect_docs.spec import CustomSpec
 
@@ -35,7 +35,7 @@ def register_schemas(
     for schema in (input_schema, output_schema):
         if schema is None:
             continue
-        name = names.of_class(schema if isinstance(schema, type) else type(schema))
+        name = names.cased(plain_name(schema if isinstance(schema, type) else type(schema)))
         if name not in spec.components.schemas:
             spec.components.schema(name, schema=schema if isinstance(schema, ma.Schema) else schema())
         elif force_update:

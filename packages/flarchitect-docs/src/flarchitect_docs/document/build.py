@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from apispec.ext.marshmallow import MarshmallowPlugin
-
 from flarchitect_core.catalogue.access import security_schemes_of
 from flarchitect_core.views.endpoints import endpoints_of
 from flarchitect_docs import options
 from flarchitect_docs.document.components import Components
+from flarchitect_docs.document.converter import Plugin
 from flarchitect_docs.document.dialect import in_3_0
 from flarchitect_docs.document.info import info_of, title_of, version_of
 from flarchitect_docs.document.names import SchemaNames, operation_ids
@@ -20,10 +19,9 @@ from flarchitect_docs.document.texts import Texts
 from flarchitect_docs.spec import CustomSpec
 
 if TYPE_CHECKING:
-    from apispec.ext.marshmallow.openapi import OpenAPIConverter
-
     from flarchitect_core.catalogue.endpoint import Endpoint
     from flarchitect_core.state import ApplicationState
+    from flarchitect_docs.document.converter import SchemaConverter
 
 __all__ = ["build_spec"]
 
@@ -50,7 +48,7 @@ def build_spec(state: ApplicationState, version: str) -> CustomSpec:
 
 def _build(state: ApplicationState, version: str) -> CustomSpec:
     names = SchemaNames(state)
-    plugin = MarshmallowPlugin(schema_name_resolver=lambda schema: names.of_class(_class_of(schema)))
+    plugin = Plugin()
     root: dict[str, Any] = {"info": info_of(state)}
     if version == "3.1":
         root["jsonSchemaDialect"] = _DIALECT
@@ -67,14 +65,14 @@ def _build(state: ApplicationState, version: str) -> CustomSpec:
         finish=lambda written: _finished(state, written, version),
         **root,
     )
+    # It is there since the plugin knows its document.
+    components = Components(spec, cast("SchemaConverter", plugin.converter), state, names)
     state.plugins.spec_build_started(spec)
     schemes = security_schemes_of(state)
     for name, scheme in schemes.items():
         spec.components.security_scheme(name, dict(scheme))
     endpoints = endpoints_of(state)
     tags = Tags(state)
-    # It is there since the plugin knows its document.
-    components = Components(spec, cast("OpenAPIConverter", plugin.converter), state, names)
     operations = Operations(state, components, Texts(state, names), tags, operation_ids(endpoints, state), schemes)
     for endpoint in sorted(endpoints, key=_place):
         spec.add_operation(openapi_path(endpoint.rule), endpoint.method, operations.of(endpoint))
@@ -85,10 +83,6 @@ def _build(state: ApplicationState, version: str) -> CustomSpec:
 def _place(endpoint: Endpoint) -> tuple[str, int, str]:
     method = endpoint.method
     return endpoint.rule, _METHODS.index(method) if method in _METHODS else len(_METHODS), method
-
-
-def _class_of(schema: Any) -> type:
-    return schema if isinstance(schema, type) else type(schema)
 
 
 def _finished(state: ApplicationState, written: dict[str, Any], version: str) -> dict[str, Any]:

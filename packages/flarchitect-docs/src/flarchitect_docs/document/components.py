@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import marshmallow as ma
-from apispec.ext.marshmallow.openapi import OpenAPIConverter
+from apispec.ext.marshmallow.common import make_schema_key
 
 from flarchitect_core import options as core
 from flarchitect_core.catalogue.shapes import RecordShape, SchemaShape
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from flarchitect_core.catalogue.shapes import Content, Parameter, Shape
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.state import ApplicationState
+    from flarchitect_docs.document.converter import SchemaConverter
     from flarchitect_docs.spec import CustomSpec
 
 __all__ = ["HEADERS", "Components"]
@@ -53,16 +54,16 @@ class Components:
     """The components of one document."""
 
     def __init__(
-        self, spec: CustomSpec, converter: OpenAPIConverter, state: ApplicationState, names: SchemaNames
+        self, spec: CustomSpec, converter: SchemaConverter, state: ApplicationState, names: SchemaNames
     ) -> None:
         self._spec = spec
         self._state = state
         self._names = names
         self._converter = converter
+        converter.describe = lambda schema: self.of_schema(SchemaShape(schema))
         self._properties = Properties(converter, state.settings, self._answer_reference)
         self.envelopes = EnvelopeSchemas(state)
         self._parameters: dict[str, Parameter] = {}
-        self._classes: dict[str, object] = {}
         self._pending: list[tuple[str, Callable[[], JsonSchema]]] = []
         self._is_making = False
 
@@ -171,12 +172,9 @@ class Components:
         """Describe what a marshmallow schema of a hand-written view takes or gives."""
         schema = schema_instance(shape.schema)
         words = ("Update",) if shape.is_partial else ()
-        name = self._names.of_class(type(schema), *words)
-        kind = type(schema)
-        known = self._classes.setdefault(name, kind)
-        if known is not kind:
-            # Another class of the same name, from another module.
-            name = self._names.of_class(kind, *kind.__module__.split("."), *words)
+        _, *modifiers = make_schema_key(schema)
+        key = (*modifiers, schema.unknown, getattr(schema, "depth", None))
+        name = self._names.of_class(type(schema), *words, key=key)
         reference = self.schema(name, lambda: self._of_schema(schema, is_partial=shape.is_partial))
         return {"type": "array", "items": reference} if schema.many else reference
 
@@ -214,7 +212,7 @@ class Components:
         value = self.value(content)
         if not (content.is_enveloped and self.wraps):
             return value
-        common = self.schema(self._names.cased("Envelope"), self.envelopes.envelope)
+        common = self.schema(self._names.of_ours("Envelope"), self.envelopes.envelope)
         member = self.envelopes.name("value")
 
         def make() -> JsonSchema:
@@ -257,21 +255,21 @@ class Components:
         if isinstance(shape, SchemaShape):
             reference = self.of_shape(shape)
             named = reference.get("items", reference)["$ref"].rpartition("/")[2]
-            return self._names.cased(f"{named}_{'ListEnvelope' if 'items' in reference else word}")
+            return self._names.around(named, "ListEnvelope" if "items" in reference else word)
         return None
 
     # --- errors -------------------------------------------------------------------------------------------------------
 
     def errors_reference(self) -> JsonSchema:
         """Give the reference to the object that tells of an error."""
-        return self.schema(self._names.cased("Error"), self.envelopes.errors)
+        return self.schema(self._names.of_ours("Error"), self.envelopes.errors)
 
     def error_contents(self, status: int, media_types: tuple[str, ...]) -> dict[str, Any]:
         """Describe the body of an error in each format that it may have."""
-        problem = self.schema(self._names.cased("Problem"), self.envelopes.problem)
+        problem = self.schema(self._names.of_ours("Problem"), self.envelopes.problem)
         contents: dict[str, Any] = {}
         if self._state.settings.get(core.ERROR_FORMAT) != "problem":
-            enveloped = self.schema(self._names.cased("ErrorEnvelope"), self._error_envelope)
+            enveloped = self.schema(self._names.of_ours("ErrorEnvelope"), self._error_envelope)
             example = self.envelopes.error_example(status)
             for media_type in media_types:
                 contents[media_type] = {"schema": enveloped}
@@ -281,7 +279,7 @@ class Components:
         return contents
 
     def _error_envelope(self) -> JsonSchema:
-        common = self.schema(self._names.cased("Envelope"), self.envelopes.envelope)
+        common = self.schema(self._names.of_ours("Envelope"), self.envelopes.envelope)
         errors, value = self.envelopes.name("errors"), self.envelopes.name("value")
         members = {errors: self.errors_reference(), value: NOTHING}
         described: JsonSchema = {"type": "object", "properties": members}

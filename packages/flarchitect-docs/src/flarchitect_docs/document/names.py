@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from itertools import count
 from typing import TYPE_CHECKING
 
 from flarchitect_core import options as core
@@ -16,9 +18,11 @@ if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.state import ApplicationState
 
-__all__ = ["SchemaNames", "component_key", "operation_ids"]
+__all__ = ["SchemaNames", "component_key", "operation_ids", "plain_name"]
 
 _NOT_IN_KEYS = re.compile(r"[^A-Za-z0-9._-]+")
+# What may follow the name of a model in the names of its components (docs 3.4, 3.6).
+_WORDS = ("Create", "Replace", "Update", "UpdateItem", "Envelope", "ListEnvelope", "ReportEnvelope")
 _VERBS = {
     "list": "list",
     "get": "get",
@@ -34,32 +38,60 @@ _VERBS = {
 
 
 def component_key(text: str) -> str:
-    """Write any text as the key of a component."""
-    return _NOT_IN_KEYS.sub("_", text).strip("_") or "_"
+    """Write any text as the key of a component, other letters without their accents or by their numbers."""
+    return _NOT_IN_KEYS.sub("_", _in_ascii(text)).strip("_") or "_"
+
+
+def _in_ascii(text: str) -> str:
+    if text.isascii():
+        return text
+    letters = (letter for letter in unicodedata.normalize("NFKD", text) if not unicodedata.combining(letter))
+    return "".join(letter if letter.isascii() or not letter.isalnum() else f"u{ord(letter):x}" for letter in letters)
 
 
 class SchemaNames:
-    """Names the schemas of models and of classes, in `API_SCHEMA_CASE`."""
+    """Names the schemas of one document in `API_SCHEMA_CASE`, no two of them alike.
+
+    Models are named first, whatever else there is; what comes with the extension is named last. So a model `Error` is
+    `error`, and the schema of errors goes out of its way.
+    """
 
     def __init__(self, state: ApplicationState) -> None:
         self._settings = state.settings
         names = Counter(resource.name for resource in state.registry)
         self._known: dict[tuple[str, type | None], str] = {}
-        self._shared = {name for name, count in names.items() if count > 1}
+        self._shared = {name for name, number in names.items() if number > 1}
+        self._given: dict[Hashable, str] = {}
+        self._taken: set[str] = set()
+        resources = sorted(state.registry, key=lambda each: (each.name, each.segment, each.model.__module__))
+        for words in ((), *((word,) for word in _WORDS)):
+            for resource in resources:
+                self.of_resource(resource, *words)
 
     def of_resource(self, resource: Resource, *words: str) -> str:
         """Name what stands for a resource, the words after its own name."""
-        name = resource.name
-        if name in self._shared:
-            # Two models of one name: their tables tell them apart.
-            name = f"{name}_{resource.segment}"
-        return self.cased("_".join((name, *words)), resource.model)
+        model, name, longer = resource.model, resource.name, f"{resource.name}_{resource.segment}"
+        # Two models of one name: their tables tell them apart.
+        names = (longer,) if name in self._shared else (name, longer)
+        return self._one(("model", model, words), (self.cased("_".join((each, *words)), model) for each in names))
 
-    def of_class(self, kind: type, *words: str) -> str:
-        """Name what stands for a marshmallow schema class."""
-        said = getattr(getattr(kind, "Meta", None), "component", None)
-        name = said if isinstance(said, str) else kind.__name__.removesuffix("Schema") or kind.__name__
-        return self.cased("_".join((name, *words)))
+    def of_class(self, kind: type, *words: str, key: Hashable = ()) -> str:
+        """Name what stands for a marshmallow schema class.
+
+        Args:
+            key: What tells apart the schemas of one class, such as the fields that they leave out.
+        """
+        modules = "_".join(kind.__module__.split("."))
+        names = (plain_name(kind), kind.__name__, f"{modules}_{plain_name(kind)}")
+        return self._one(("class", kind, words, key), (self.cased("_".join((each, *words))) for each in names))
+
+    def of_ours(self, name: str) -> str:
+        """Name a schema that comes with the extension."""
+        return self._one(("ours", name), (self.cased(name), self.cased(f"Api{name}")))
+
+    def around(self, name: str, word: str) -> str:
+        """Name what stands around a component."""
+        return self._one(("around", name, word), (self.cased(f"{name}_{word}"),))
 
     def cased(self, text: str, model: type | None = None) -> str:
         """Write a name in the case."""
@@ -69,6 +101,28 @@ class SchemaNames:
             known = self._known[text, model] = component_key(convert_case(text, case))
         return known
 
+    def _one(self, owner: Hashable, names: Iterable[str]) -> str:
+        """Give the name of something, from now on its own: the first that is free, else the last with a number."""
+        given = self._given.get(owner)
+        if given is None:
+            name = ""
+            for name in names:
+                if name not in self._taken:
+                    break
+            given = name if name not in self._taken else self._numbered(name)
+            self._given[owner] = given
+            self._taken.add(given)
+        return given
+
+    def _numbered(self, name: str) -> str:
+        return next(each for number in count(2) if (each := f"{name}_{number}") not in self._taken)
+
+
+def plain_name(kind: type) -> str:
+    """Give the name of a marshmallow schema class as documents know it: its own without `Schema`."""
+    said = getattr(getattr(kind, "Meta", None), "component", None)
+    return said if isinstance(said, str) else kind.__name__.removesuffix("Schema") or kind.__name__
+
 
 def operation_ids(endpoints: Sequence[Endpoint], state: ApplicationState) -> dict[Endpoint, str]:
     """Name every operation: the same after every start, whatever was registered first.
@@ -77,7 +131,7 @@ def operation_ids(endpoints: Sequence[Endpoint], state: ApplicationState) -> dic
         ConfigurationError: Two operations were given one name.
     """
     given = {endpoint: said for endpoint in endpoints if (said := _given(endpoint, state)) is not None}
-    twice = [name for name, count in Counter(given.values()).items() if count > 1]
+    twice = [name for name, number in Counter(given.values()).items() if number > 1]
     if twice:
         raise ConfigurationError(
             [f"Two operations have the operation id {name!r}. Give each its own." for name in twice]
