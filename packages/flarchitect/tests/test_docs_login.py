@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from flask import Flask
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column, relationship
 from werkzeug.test import Client, TestResponse
 
 from flarchitect_auth.part import AuthPart
@@ -257,3 +257,58 @@ def test_the_doctor_tells_of_a_documentation_that_is_more_open_than_the_api(serv
     assert "open-documentation" in checks(API_DOCUMENTATION_REQUIRE_AUTH=False)
     assert "open-documentation" not in checks()
     assert "open-documentation" not in checks(API_DOCUMENTATION_REQUIRE_AUTH=False, API_CREATE_DOCS=False)
+
+
+@pytest.mark.contract("docs 5.1")
+def test_discovery_leaves_out_what_the_roles_of_the_caller_do_not_let_it_read() -> None:
+    class Office(DeclarativeBase):
+        type_annotation_map = {str: sa.String(80)}
+
+    class Clerk(Office):
+        __tablename__ = "clerks"
+
+        class Meta:
+            role_map = {"GET_ONE": {"roles": ["boss", "clerk"], "any_of": True}, "ALL": "boss"}
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str]
+        roles: Mapped[str]
+        wages: Mapped[list[Wage]] = relationship(back_populates="clerk")
+
+        def checks(self, password: str) -> bool:
+            return password == PASSWORD
+
+    class Wage(Office):
+        __tablename__ = "wages"
+
+        class Meta:
+            role_map = {"ALL": "boss"}
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        amount: Mapped[int]
+        clerk_id: Mapped[int] = mapped_column(sa.ForeignKey("clerks.id"))
+        clerk: Mapped[Clerk] = relationship(back_populates="wages")
+
+    app = make_app(
+        Office,
+        "sqlite://",
+        parts=[RestPart(), AuthPart(), DocsPart()],
+        API_AUTHENTICATE_METHOD=["basic"],
+        API_USER_MODEL=Clerk,
+        API_USER_LOOKUP_FIELD="name",
+        API_CREDENTIAL_CHECK_METHOD="checks",
+        SECRET_KEY="u7Jd-flask-0pLw3xTz9qRs5vYb1nMc8kGh2",
+    )
+    with state_of(app).database.engine.begin() as connection:  # type: ignore[union-attr]
+        Office.metadata.create_all(connection)
+        rows = [{"name": "mira", "roles": "clerk"}, {"name": "joan", "roles": "boss"}, {"name": "new", "roles": ""}]
+        connection.execute(sa.insert(Clerk), rows)
+    client = app.test_client()
+
+    def told(name: str) -> dict[str, Any]:
+        value = client.get("/schema/discovery", headers=basic(name, PASSWORD)).get_json()["value"]
+        return {each["name"]: [path["path"] for path in each["join_paths"]] for each in value["models"]}
+
+    assert told("joan") == {"Clerk": ["wages", "wages.clerk"], "Wage": ["clerk", "clerk.wages"]}
+    assert told("mira") == {"Clerk": []}
+    assert told("new") == {}

@@ -12,7 +12,7 @@ from flask import current_app, has_request_context, request
 from flarchitect_auth.audit import tell
 from flarchitect_auth.current import authentication_of
 from flarchitect_auth.errors import ForbiddenError
-from flarchitect_auth.roles import RoleRule, forbidden, is_fulfilled, require_user
+from flarchitect_auth.roles import RoleRule, forbidden, require_user
 from flarchitect_core.access.asked import Asked
 from flarchitect_core.access.roles import RoleRequirement
 from flarchitect_core.http.exceptions import CustomHTTPException
@@ -68,7 +68,7 @@ def require_roles(*roles: str, any_of: bool = False) -> Callable[[Function], Fun
 
     def check() -> Any:
         user = require_user()
-        if is_fulfilled(rule.requirement, user):
+        if rule.requirement.is_met_by(user):
             return None
         if not has_request_context():
             raise CustomHTTPException(403, "Insufficient role")

@@ -24,7 +24,7 @@ from flarchitect_core.users import roles_of
 if TYPE_CHECKING:
     from flarchitect_auth.accounts import Accounts
 
-__all__ = ["RoleRule", "check_role_map", "described", "forbidden", "infer_resource", "is_fulfilled"]
+__all__ = ["RoleRule", "check_role_map", "described", "forbidden", "infer_resource"]
 __all__ += ["normalise_roles_spec", "require_user", "rule_of", "rules_of"]
 
 _KNOWN_KEYS = frozenset(
@@ -59,17 +59,8 @@ class RoleRule:
         user = look()
         if user is None:
             raise AuthenticationError("Authentication required", "authentication_required")
-        if not is_fulfilled(self.requirement, user):
+        if not self.requirement.is_met_by(user):
             raise forbidden(self, get_current_user(), accounts)
-
-
-def is_fulfilled(requirement: RoleRequirement, user: Any) -> bool:
-    """Say whether a user has the roles."""
-    if not requirement.names:
-        return True
-    has = frozenset(roles_of(user))
-    judge = any if requirement.any_of else all
-    return judge(name in has for name in requirement.names)
 
 
 def require_user() -> Any:

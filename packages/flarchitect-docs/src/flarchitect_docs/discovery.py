@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flask import request
 
 from flarchitect_core import options as core
+from flarchitect_core.access.asked import Asked
+from flarchitect_core.access.identity import get_current_user
+from flarchitect_core.catalogue.access import access_of
 from flarchitect_core.catalogue.shapes import Answer, Content, JsonShape, Parameter
 from flarchitect_core.errors import QueryError
 from flarchitect_core.model.inspect import ColumnFact
@@ -108,16 +111,28 @@ def _payload(state: ApplicationState, models: Iterable[str], depth: int | None) 
     wanted = {name.strip().lower() for name in models if name.strip()}
     longest = min(depth or get(options.SCHEMA_DISCOVERY_MAX_DEPTH), get(options.SCHEMA_DISCOVERY_MAX_DEPTH_LIMIT))
     registry: Registry = current_face(state).registry
-    shown = [each for each in registry if "GET" in each.methods and (not wanted or wanted & _names_of(each))]
+    told = {each.model for each in registry if _may_read(state, each)}
+    shown = [each for each in registry if each.model in told and (not wanted or wanted & _names_of(each))]
     endpoints = _endpoints(state)
     return {
         "operators": sorted(FILTER_OPERATORS),
         "aggregates": sorted(AGGREGATES),
         "models": [
-            _model(state, each, endpoints.get(each.model, []), longest)
+            _model(state, each, endpoints.get(each.model, []), longest, told)
             for each in sorted(shown, key=lambda each: each.name)
         ],
     }
+
+
+def _may_read(state: ApplicationState, resource: Resource) -> bool:
+    """Say whether the roles of the current caller let it read rows of a resource, several or one.
+
+    That a caller must be known is asked of the route of the discovery itself.
+    """
+    if "GET" not in resource.methods:
+        return False
+    ways = (access_of(state, Asked("GET", resource.model, many=many), "GET") for many in (True, False))
+    return any(all(roles.is_met_by(get_current_user()) for roles in way.roles) for way in ways)
 
 
 def _names_of(resource: Resource) -> set[str]:
@@ -128,7 +143,11 @@ def _names_of(resource: Resource) -> set[str]:
 
 
 def _model(
-    state: ApplicationState, resource: Resource, endpoints: Sequence[Mapping[str, str]], depth: int
+    state: ApplicationState,
+    resource: Resource,
+    endpoints: Sequence[Mapping[str, str]],
+    depth: int,
+    told: Collection[type],
 ) -> dict[str, Any]:
     def allows(option: Option[bool]) -> bool:
         return state.settings.get(option, model=resource.model, method="GET")
@@ -149,11 +168,9 @@ def _model(
             if "GET" not in item.hidden_in
         ],
         "relationships": [
-            _relationship(relation) for relation in sorted(_relations(resource), key=lambda each: each.name)
+            _relationship(relation) for relation in sorted(_relations(resource, told), key=lambda each: each.name)
         ],
-        "join_paths": sorted(
-            _paths(resource, depth, (), (resource.model,)), key=lambda path: (path["depth"], path["path"])
-        ),
+        "join_paths": sorted(_paths(resource, depth, told), key=lambda path: (path["depth"], path["path"])),
         "endpoints": list(endpoints),
     }
 
@@ -172,8 +189,9 @@ def _field(resource: Resource, item: Field, *, filters: bool) -> dict[str, Any]:
     }
 
 
-def _relations(resource: Resource) -> list[Relation]:
-    return [relation for relation in readable_relations(resource) if relation.is_shown]
+def _relations(resource: Resource, told: Collection[type]) -> list[Relation]:
+    found = readable_relations(resource)
+    return [relation for relation in found if relation.is_shown and relation.target.model in told]
 
 
 def _relationship(relation: Relation) -> dict[str, Any]:
@@ -188,9 +206,16 @@ def _relationship(relation: Relation) -> dict[str, Any]:
     }
 
 
-def _paths(resource: Resource, depth: int, before: tuple[str, ...], seen: tuple[type, ...]) -> Iterator[dict[str, Any]]:
+def _paths(
+    resource: Resource,
+    depth: int,
+    told: Collection[type],
+    before: tuple[str, ...] = (),
+    seen: tuple[type, ...] = (),
+) -> Iterator[dict[str, Any]]:
     """Give the ways over relations; no model that lies on a way is told of again beyond it."""
-    for relation in _relations(resource):
+    seen = (*seen, resource.model)
+    for relation in _relations(resource, told):
         segments = (*before, relation.name)
         yield {
             "path": ".".join(segments),
@@ -199,7 +224,7 @@ def _paths(resource: Resource, depth: int, before: tuple[str, ...], seen: tuple[
             "depth": len(segments),
         }
         if len(segments) < depth and relation.target.model not in seen:
-            yield from _paths(relation.target, depth, segments, (*seen, relation.target.model))
+            yield from _paths(relation.target, depth, told, segments, seen)
 
 
 def _endpoints(state: ApplicationState) -> dict[type, list[Mapping[str, str]]]:

@@ -1,10 +1,12 @@
-"""Which roles a hand-written view asks for."""
+"""Which roles an operation asks for, and who has them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from flarchitect_core.users import roles_of
 
 __all__ = ["RoleRequirement", "role_requirement"]
 
@@ -20,6 +22,14 @@ class RoleRequirement:
 
     names: tuple[str, ...] = ()
     any_of: bool = False
+
+    def is_met_by(self, user: Any) -> bool:
+        """Say whether a user has the roles."""
+        if not self.names:
+            return True
+        has = frozenset(roles_of(user))
+        judge = any if self.any_of else all
+        return judge(name in has for name in self.names)
 
 
 def role_requirement(roles: Any, *, any_of: bool = False) -> RoleRequirement | None:
