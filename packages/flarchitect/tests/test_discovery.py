@@ -18,6 +18,7 @@ from flarchitect.core.discovery import build_schema_discovery_payload
 from flarchitect.core.docbundle import build_docs_bundle
 from flarchitect.specs.generator import CustomSpec, generate_swagger_spec, register_schemas
 from flarchitect_auth.part import AuthPart
+from flarchitect_core.plugins import PluginBase
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import error_of, make_app
 from flarchitect_docs.compare import breaking_changes
@@ -290,6 +291,28 @@ def test_routes_and_validate(make: Make) -> None:
 
 
 @pytest.mark.contract("docs D-20")
+def test_commands_take_what_a_plugin_makes_of_the_document(make: Make) -> None:
+    class Adds(PluginBase):
+        def spec_build_completed(self, spec: dict[str, Any]) -> dict[str, Any]:
+            answers = {"responses": {"200": {"description": "OK"}}}
+            item = {"summary": "Mine", "parameters": [], "get": answers, "post": answers}
+            return {**spec, "paths": {**spec["paths"], "/mine": item}}
+
+    class Breaks(PluginBase):
+        def spec_build_completed(self, spec: dict[str, Any]) -> dict[str, Any]:
+            return {**spec, "info": {"title": "Without version"}}
+
+    run = make(API_PLUGINS=[Adds()]).test_cli_runner().invoke
+    assert run(args=["openapi", "validate"]).output == "The document is valid.\n"
+    broken = make(API_PLUGINS=[Breaks()]).test_cli_runner().invoke(args=["openapi", "validate"])
+    assert broken.exit_code == 1
+    assert broken.stderr.startswith("info: ")
+    assert "is a required property." in broken.stderr
+    lines = [line.split() for line in run(args=["openapi", "routes"]).output.splitlines()]
+    assert [line for line in lines if "/mine" in line] == [["GET", "/mine"], ["POST", "/mine"]]
+
+
+@pytest.mark.contract("docs D-20")
 def test_diff_exits_with_2_when_clients_would_break(make: Make, tmp_path: Path) -> None:
     old, app = tmp_path / "old.json", make()
     run = app.test_cli_runner().invoke
@@ -307,6 +330,63 @@ def test_diff_with_something_else_says_so(make: Make, tmp_path: Path) -> None:
     refused = make().test_cli_runner().invoke(args=["openapi", "diff", str(other)])
     assert refused.exit_code == 1
     assert "is no OpenAPI document" in refused.stderr
+
+
+@pytest.mark.contract("docs D-20")
+def test_a_file_that_cannot_be_used_ends_neither_in_a_traceback_nor_as_a_breaking_change(
+    make: Make, tmp_path: Path
+) -> None:
+    run = make().test_cli_runner().invoke
+    nowhere = str(tmp_path / "nowhere" / "openapi.json")
+    for command in (["export", "-o", nowhere], ["diff", nowhere], ["diff", str(tmp_path)]):
+        result = run(args=["openapi", *command])
+        assert (result.exit_code, type(result.exception)) == (1, SystemExit), command
+        assert result.stderr.startswith("Error: Could not open file"), command
+
+
+@pytest.mark.contract("docs D-20")
+@pytest.mark.parametrize(
+    "written, changes",
+    [
+        ("openapi: 3.0.2", 0),
+        ("openapi: 3.0.2\npaths:", 0),
+        ("openapi: 3.0.2\npaths: {/api/books: {get: {responses: {200: {description: OK}}}}}", 0),
+        ("openapi: 3.0.2\npaths: {/api/books: {get: {responses: {202: {description: OK}}}}}", 1),
+        ("openapi: 3.1.0\npaths: {/api/books: {get: {responses: {200: {content: {application/json: null}}}}}}", 0),
+        ("openapi: 3.0.2\npaths: {/api/books: {get: {parameters: [{$ref: 'other.yaml#/x'}], responses: null}}}", 0),
+        ("openapi: 3.0.2\npaths: {/api/books: {parameters: [{in: query, name: old}], get: {}}}", 1),
+        ("openapi: 3.0.2\npaths: {/api/books: {parameters: {}, get: {parameters: [{$ref: '#/tags/0'}]}}}\ntags: []", 0),
+    ],
+)
+def test_documents_from_elsewhere_are_compared_too(make: Make, tmp_path: Path, written: str, changes: int) -> None:
+    old = tmp_path / "old.yaml"
+    old.write_text(written)
+    result = make().test_cli_runner().invoke(args=["openapi", "diff", str(old)])
+    assert isinstance(result.exception, SystemExit) or result.exception is None, result.exception
+    assert result.exit_code == (2 if changes else 0)
+    assert len(result.output.splitlines()) == max(changes, 1)
+
+
+@pytest.mark.contract("docs D-20")
+def test_credentials_that_were_not_needed_before_are_told() -> None:
+    schemes = {"key": {"type": "apiKey", "in": "header", "name": "K"}, "token": {"type": "http", "scheme": "bearer"}}
+
+    def document(security: Any, *, renamed: bool = False) -> dict[str, Any]:
+        known = {"other": schemes["token"]} if renamed else schemes
+        operation = {"responses": {}, **({} if security is None else {"security": security})}
+        return {"openapi": "3.1.1", "paths": {"/a": {"get": operation}}, "components": {"securitySchemes": known}}
+
+    def told(old: Any, new: Any, *, renamed: bool = False) -> list[str]:
+        return list(breaking_changes(document(old), document(new, renamed=renamed)))
+
+    token, key = {"token": []}, {"key": []}
+    for free in (None, [], [{}, token]):
+        assert told(free, [token])[0] == "GET /a needs credentials now."
+        assert told([token], free) == []
+    assert told([token, key], [key]) == ["GET /a: token is not enough any more."]
+    assert told([key], [token, key]) == []
+    assert told([token], [{"token": [], "key": []}]) == ["GET /a: token is not enough any more."]
+    assert told([token], [{"other": []}], renamed=True) == []
 
 
 def documents(**changes: Any) -> tuple[dict[str, Any], dict[str, Any]]:

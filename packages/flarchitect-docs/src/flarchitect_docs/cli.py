@@ -16,7 +16,7 @@ from flask.cli import AppGroup, with_appcontext
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.state import state_of
 from flarchitect_docs.compare import breaking_changes
-from flarchitect_docs.document.check import problems_of
+from flarchitect_docs.document.check import grammar_problems_of, operations_in, problems_of
 
 if TYPE_CHECKING:
     from flarchitect_core.state import ApplicationState
@@ -44,33 +44,46 @@ def _export(form: str, version: str | None, output: Path | None) -> None:
     """Write the document."""
     document = _document(version)
     written = document.yaml if form == "yaml" else document.json
-    if output is not None:
-        output.write_bytes(written)
-    else:
+    if output is None:
         click.echo(written.decode("utf-8"))
+        return
+    try:
+        output.write_bytes(written)
+    except OSError as error:
+        raise click.FileError(str(output), error.strerror) from error
 
 
 @click.command("validate")
 @_version
 @with_appcontext
 def _validate(version: str | None) -> None:
-    """Look for references that lead nowhere, components that nobody uses, and names that stand twice."""
-    problems = list(problems_of(_document(version).content))
+    """Look for references that lead nowhere, components that nobody uses, names that stand twice, and, with
+    openapi-spec-validator, mistakes of grammar.
+    """
+    content = _document(version).content
+    problems, verdict = list(problems_of(content)), "The document is valid."
+    try:
+        problems += grammar_problems_of(content)
+    except ImportError:
+        verdict = "Nothing is loose. Install flarchitect-docs[validate] to have the grammar checked too."
     for problem in problems:
         click.echo(problem, err=True)
     if problems:
         sys.exit(1)
-    click.echo("The document is valid.")
+    click.echo(verdict)
 
 
 @click.command("diff")
-@click.argument("old", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("old", type=click.Path(path_type=Path))
 @click.option("--version", type=click.Choice(["3.0", "3.1"]), help="Version of OpenAPI; that of OLD by default.")
 @with_appcontext
 def _diff(old: Path, version: str | None) -> None:
     """Compare with the document in the file OLD; exit with 2 when clients of it may break."""
     try:
         before: Any = yaml.safe_load(old.read_text(encoding="utf-8"))
+    except OSError as error:
+        # By hand, as a path that Click finds wrong ends with 2, which says that clients would break.
+        raise click.FileError(str(old), error.strerror) from error
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise click.ClickException(f"{old} is neither JSON nor YAML.") from error
     if not isinstance(before, dict) or not str(before.get("openapi", "")).startswith("3."):
@@ -89,9 +102,8 @@ def _diff(old: Path, version: str | None) -> None:
 def _routes() -> None:
     """List every operation: method, path, operation id and tag."""
     rows = [
-        (method.upper(), path, operation["operationId"], ", ".join(operation.get("tags", ())))
-        for path, item in _document(None).content["paths"].items()
-        for method, operation in item.items()
+        (method.upper(), path, operation.get("operationId", ""), ", ".join(operation.get("tags", ())))
+        for path, method, operation in operations_in(_document(None).content)
     ]
     widths = [max((len(row[column]) for row in rows), default=0) for column in range(4)]
     for row in rows:
