@@ -72,7 +72,7 @@ def let_policies_judge(resources: Iterable[Resource], policies: Mapping[type, Ro
 def read_access_rules(state: ApplicationState) -> None:
     """Read the rules about rows, tenants and fields of all published models, and report what is none."""
     resources, settings, report = list(state.registry), state.settings, state.report
-    state.tenants = tenants_of(resources, settings, report)
+    state.tenants = tenants_of(state.registry, settings, report)
     state.policies = state.tenants.joined(policies_of(resources, settings, report))
     let_policies_judge(state.registry, state.policies)
     for resource in resources:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -14,6 +14,7 @@ from flarchitect_core.errors import ForbiddenError
 from flarchitect_core.settings import is_set
 
 if TYPE_CHECKING:
+    from flarchitect_core.model.registry import Registry
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.settings import Settings
     from flarchitect_core.startup import StartupReport
@@ -99,8 +100,9 @@ class Tenants:
         return joined
 
 
-def tenants_of(resources: Sequence[Resource], settings: Settings, report: StartupReport) -> Tenants:
-    """Find the tenant column of every model, and report what cannot be one."""
+def tenants_of(registry: Registry, settings: Settings, report: StartupReport) -> Tenants:
+    """Find the tenant column of every model, published or not, and report what cannot be one."""
+    resources = list(registry)
     resolver, field = settings.get(options.TENANT_RESOLVER), settings.get(options.TENANT_FIELD)
     attributes: dict[type, tuple[str, Resolver]] = {}
     shared: list[str] = []
@@ -119,22 +121,24 @@ def tenants_of(resources: Sequence[Resource], settings: Settings, report: Startu
             f"All tenants share the rows of {', '.join(shared)}, which have no {field}. Say so with "
             f"Meta.tenant_field = False, or give them an access_policy."
         )
+    for resource in registry.unpublished:
+        name = settings.get(options.TENANT_FIELD, model=resource.model)
+        attributes[resource.model] = (name, resolver or _attribute(field or name))
     if field and attributes:
-        _tell_unpublished(resources, field, report)
+        _tell_unmapped(registry, field, report)
     return Tenants(attributes)
 
 
-def _tell_unpublished(resources: Sequence[Resource], field: str, report: StartupReport) -> None:
-    """Tell of expressions that read tables of tenants which no published model stands for: no rule reaches those."""
-    known = {table for resource in resources for table in resource.facts.mapper.tables}
-    for resource in resources:
+def _tell_unmapped(registry: Registry, field: str, report: StartupReport) -> None:
+    """Tell of expressions that read tables of tenants which no model stands for: no rule reaches those."""
+    known = {table for resource in (*registry, *registry.unpublished) for table in resource.facts.mapper.tables}
+    for resource in registry:
         for item in resource.fields.values():
             for table in item.fact.sources.tables:
                 if table not in known and field in table.columns:
                     report.notice(
-                        f"{resource.name}.{item.attribute} reads the table {table} of all tenants, because no "
-                        f"published model stands for it. Give its model a Meta, with block_methods for what clients "
-                        f"may not do."
+                        f"{resource.name}.{item.attribute} reads the table {table} of all tenants, because no model "
+                        f"stands for it. Map a class to it, and let the expression select from the class."
                     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -51,23 +51,22 @@ _OPEN_KEY_ADVICE = {
 
 def published_models(bases: Any) -> list[type]:
     """List the mapped classes below the bases that have a `Meta`, own or inherited, in the order of definition."""
-    found: dict[type, None] = {}
-    for base in bases if isinstance(bases, (list, tuple)) else [bases]:
-        for model in _descendants(base):
-            if hasattr(model, "Meta") and sa.inspect(model, raiseerr=False) is not None:
-                found[model] = None
-    return list(found)
+    return [model for model in _mapped_below(bases) if hasattr(model, "Meta")]
 
 
 def unpublished_models(bases: Any) -> list[str]:
     """List the names of the mapped classes below the bases that have no `Meta`, in the order of definition."""
-    mapped = dict.fromkeys(
+    return [model.__name__ for model in _mapped_below(bases) if not hasattr(model, "Meta")]
+
+
+def _mapped_below(bases: Any) -> dict[type, None]:
+    """Give the mapped classes below the bases, each once, in the order of definition."""
+    return dict.fromkeys(
         model
         for base in (bases if isinstance(bases, (list, tuple)) else [bases])
         for model in _descendants(base)
         if sa.inspect(model, raiseerr=False) is not None
     )
-    return [model.__name__ for model in mapped if not hasattr(model, "Meta")]
 
 
 def _descendants(base: type) -> Iterator[type]:
@@ -84,6 +83,10 @@ class Registry:
 
     Args:
         limits: Fields that are hidden or locked besides, for callers with fewer rights than others.
+
+    Attributes:
+        unpublished: Mapped classes that clients do not know and that have rows of tenants: no route leads to these, but
+            published models may read them.
     """
 
     def __init__(
@@ -105,14 +108,23 @@ class Registry:
             registry.configure(cascade=True)
         for model in models:
             self._add(model)
+        self.unpublished = tuple(self._unpublished())
+        known = (*self, *self.unpublished)
+        for resource in known:
+            resource.subclasses.extend(each for each in known if _has_rows_of(resource.facts.mapper, each.facts.mapper))
+        self._by_model = {resource.model: resource for resource in known}
+        # A subclass without a table of its own says nothing of the other rows of the table.
+        self._by_table = {
+            resource.facts.mapper.local_table: resource
+            for resource in known
+            if resource.is_restricted and not resource.facts.mapper.single
+        }
         for resource in self:
-            resource.subclasses.extend(each for each in self if _has_rows_of(resource.facts.mapper, each.facts.mapper))
             self._add_relations(resource)
             self._add_reads(resource)
         for resource in self:
             self._hide_relations(resource)
             self._tell_unrestricted(resource)
-            self._add_associations(resource)
             choose_schemas(resource, settings, report)
         add_search(self, settings, report)
         self._tell_hidden()
@@ -126,6 +138,24 @@ class Registry:
     def get(self, model: type) -> Resource | None:
         """Find the resource of a model, `None` when the model is not published."""
         return self._resources.get(model)
+
+    def known(self, model: type) -> Resource | None:
+        """Find what rules say of the rows of a mapped class, `None` when there are none; it may be unpublished."""
+        return self._by_model.get(model)
+
+    def association(self, secondary: Any) -> Resource | None:
+        """Find what is mapped to a secondary table of which rows may be there that a request must not see."""
+        return None if secondary is None else self._by_table.get(secondary)
+
+    def read_along(self, mapper: Mapper[Any], paths: Iterable[Sequence[str]]) -> Iterator[Resource]:
+        """Give every resource whose rows are read by whoever follows paths of relationships from a mapped class."""
+        for path in paths:
+            at = mapper
+            for name in path:
+                relationship = at.relationships[name]
+                at = relationship.mapper
+                found = (self.known(at.class_), self.association(relationship.secondary))
+                yield from (each for each in found if each is not None)
 
     def paths(self) -> list[str]:
         """List every collection path."""
@@ -170,6 +200,7 @@ class Registry:
             or is_set(self._settings.get(options.ACCESS_POLICY, model=model))
             or tenant_field is not None,
             protected=frozenset(name for name, item in fields.items() if visibility.is_protected(item.fact)),
+            registry=self,
         )
         for path in dict.fromkeys((*paths, resource.canonical_path)):
             other = self._by_path.setdefault(path, resource)
@@ -180,10 +211,44 @@ class Registry:
                 )
         self._resources[model] = resource
 
+    def _unpublished(self) -> Iterator[Resource]:
+        """Take in the mapped classes with rows of tenants that are not published themselves."""
+        if not self._settings.get(options.TENANT_FIELD):
+            return
+        bases = self._settings.get(options.BASE_MODEL) or ()
+        for mapper in _mapped_around([*self._resources, *_mapped_below(bases)]):
+            tenant_field = self._settings.get(options.TENANT_FIELD, model=mapper.class_)
+            is_published = mapper.class_ in self._resources
+            if tenant_field and tenant_field in mapper.all_orm_descriptors and not is_published:
+                yield self._bare(mapper.class_)
+
+    def _bare(self, model: type) -> Resource:
+        """Make the resource of a mapped class that clients do not know; of its fields it has those of the key."""
+        facts, everywhere = inspect_model(model), frozenset(HTTP_METHODS)
+        return Resource(
+            name=model.__name__,
+            model=model,
+            facts=facts,
+            segment="",
+            paths=(),
+            canonical_path="",
+            methods=frozenset(),
+            table_names=frozenset(),
+            fields={},
+            key=tuple(
+                Field(fact.name, fact, field_for_type(fact.type), everywhere, everywhere, required=False)
+                for fact in facts.key
+            ),
+            is_filtered=True,
+            registry=self,
+        )
+
     def _add_reads(self, resource: Resource) -> None:
         for item in resource.fields.values():
             tables = set(item.fact.sources.tables)
-            item.reads.extend(other for other in self if tables.intersection(other.facts.mapper.tables))
+            item.reads.extend(
+                other for other in self._by_model.values() if tables.intersection(other.facts.mapper.tables)
+            )
 
     def _tell_unrestricted(self, resource: Resource) -> None:
         """Tell of the SQL of an application that reads rows which clients must not see."""
@@ -196,14 +261,6 @@ class Registry:
                     f"{_where(resource.model)}.{item.attribute} selects from a table of {other.name} itself, so it "
                     f"also reads rows that are deleted or filtered out. Let it select from the class {other.name}."
                 )
-
-    def _add_associations(self, resource: Resource) -> None:
-        """Let relations lead only over those rows of a secondary table that the request may see."""
-        for relation in resource.relations.values():
-            secondary = resource.facts.mapper.relationships[relation.fact.name].secondary
-            for other in self:
-                if secondary is not None and other.facts.mapper.local_table is secondary and other.is_restricted:
-                    relation.association = other
 
     def _methods(self, facts: ModelFacts) -> frozenset[str]:
         methods = allowed_methods(self._settings, facts.model)
@@ -368,7 +425,8 @@ class Registry:
                     f"case as another attribute. Rename one of them."
                 )
                 continue
-            resource.relations[name] = Relation(name, fact, resource, target, is_shown=shown)
+            association = self.association(resource.facts.mapper.relationships[fact.name].secondary)
+            resource.relations[name] = Relation(name, fact, resource, target, association=association, is_shown=shown)
         if shown:
             self._name_relation_routes(resource)
 
@@ -427,6 +485,19 @@ class Registry:
 
     def _relationship_segment(self, model: type, fact: RelationFact) -> str:
         return self._settings.get(options.RELATION_ROUTE_MAP, model=model).get(fact.name, fact.name)
+
+
+def _mapped_around(models: Iterable[type]) -> list[Mapper[Any]]:
+    """List every mapped class of the registries of models, and of those that relationships lead to, in one order."""
+    mappers: set[Mapper[Any]] = set()
+    registries: list[Any] = list(dict.fromkeys(sa.inspect(model).registry for model in models))
+    for registry in registries:
+        registry.configure(cascade=True)
+        mappers |= registry.mappers
+        registries += {each.mapper.registry for mapper in registry.mappers for each in mapper.relationships}.difference(
+            registries
+        )
+    return sorted(mappers, key=lambda mapper: _where(mapper.class_))
 
 
 def _lock(fields: dict[str, Field], attribute: str) -> None:

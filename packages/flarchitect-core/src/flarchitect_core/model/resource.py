@@ -16,6 +16,7 @@ from flarchitect_core.model.naming import convert_case
 from flarchitect_core.settings import HTTP_METHODS
 
 if TYPE_CHECKING:
+    from flarchitect_core.model.registry import Registry
     from flarchitect_core.model.schemas import AutoSchema
     from flarchitect_core.model.soft_delete import SoftDelete
     from flarchitect_core.model.validators import Validator
@@ -81,8 +82,8 @@ class Relation:
     Attributes:
         name: What clients call it, in `API_FIELD_CASE`.
         segment: Last URL segment of its relation route; empty when it has no route.
-        association: What the rows of the secondary table are, where a published model is mapped to it of which rows may
-            be there that a request must not see.
+        association: What the rows of the secondary table are, where a model is mapped to it of which rows may be there
+            that a request must not see.
         is_shown: Whether answers show it unasked; with `API_ADD_RELATIONS` off, only `join` brings it.
     """
 
@@ -138,7 +139,7 @@ class Relation:
 
 @dataclass(eq=False, slots=True)
 class Resource:
-    """One published model.
+    """One model, as a rule a published one.
 
     Attributes:
         name: Name of the model class.
@@ -146,6 +147,7 @@ class Resource:
         paths: Collection paths that are registered, prefix included, the one used in links first.
         canonical_path: Collection path below which relation routes live.
         fields: External name to field, in the mapper's order, columns before hybrids.
+        registry: All resources that are known beside it.
         relations: External name to relation.
         methods: HTTP methods that exist.
         table_names: What may stand before the dot in a qualified field name.
@@ -172,6 +174,7 @@ class Resource:
     table_names: frozenset[str]
     fields: dict[str, Field]
     key: tuple[Field, ...]
+    registry: Registry
     soft_delete: SoftDelete | None = None
     is_filtered: bool = False
     judges_reads: bool = False

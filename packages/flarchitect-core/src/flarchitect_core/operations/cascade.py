@@ -99,7 +99,7 @@ def require_policy(
         ConflictError: The request may not write one of them.
     """
     for mapper, rows in _by_mapper(instances):
-        resource = registry.get(mapper.class_)
+        resource = registry.known(mapper.class_)
         if resource is None:
             continue
         for row in rows:
@@ -114,16 +114,16 @@ def require_deletable(
     """Check that a request may delete rows that it did not name.
 
     It may not where it would have to see them first and cannot, or where their model is published without DELETE. Rows
-    of models that are not published have no rules.
+    of models that are not published have no rules, but may be of another tenant.
 
     Raises:
         ConflictError: It may not.
     """
     for mapper, rows in _by_mapper(instances):
-        resource = registry.get(mapper.class_)
+        resource = registry.known(mapper.class_)
         if resource is None:
             continue
-        if "DELETE" not in resource.methods:
+        if registry.get(mapper.class_) is not None and "DELETE" not in resource.methods:
             raise _not_permitted(f"{resource.name} rows, which cannot be deleted here,")
         key = [item.fact.attribute for item in resource.key]
         every: sa.Select[Any] = sa.select(sa.func.count()).select_from(resource.model).where(is_one_of(key))

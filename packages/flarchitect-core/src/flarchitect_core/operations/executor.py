@@ -159,6 +159,7 @@ class SessionExecutor:
         operation, model = self._operation, resource.model
         if model not in self._clauses:
             # Asked once in a request: a callback may look at the clock, and all statements must agree.
-            hooks = self._state.hooks[model]
-            self._clauses[model] = hooks.condition(operation.parameters, operation.method)
+            # Nothing hangs on a model that is not published.
+            hooks = self._state.hooks.get(model)
+            self._clauses[model] = None if hooks is None else hooks.condition(operation.parameters, operation.method)
         return self._clauses[model]

@@ -167,7 +167,8 @@ def _of_relations(resource: Resource) -> Iterator[_Reference]:
 
 def _of_foreign_keys(resource: Resource, registry: Registry) -> Iterator[_Reference]:
     """Give the references of the tables, with or without a relationship."""
-    by_table = {each.facts.mapper.local_table: each for each in registry if not each.facts.mapper.single}
+    known = (*registry, *registry.unpublished)
+    by_table = {each.facts.mapper.local_table: each for each in known if not each.facts.mapper.single}
     mapper = resource.facts.mapper
     tables: Iterable[Any] = mapper.tables
     for table in tables:

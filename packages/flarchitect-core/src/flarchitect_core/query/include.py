@@ -493,26 +493,19 @@ class _PlanBuilder:
 
     def _mention(self, paths: Iterable[Sequence[str]]) -> None:
         """Let the rows that paths lead to be those that the request may see."""
-        for path in paths:
-            resource: Resource | None = self.resource
-            for name in path:
-                relation = None if resource is None else resource.relation_of_attribute(name)
-                resource = None if relation is None else relation.target
-                if relation is not None:
-                    self.resources.update((each.model, each) for each in relation.mentions)
+        read = self.resource.registry.read_along(self.resource.facts.mapper, paths)
+        self.resources.update((each.model, each) for each in read)
 
 
 def _selectinload(resource: Resource, path: Sequence[str]) -> Any:
     """Load the instances that a path of relationships leads to, one statement for each step."""
-    model = resource.model
-    known: Resource | None = resource
-    option: Any = Load(model)
+    mapper = resource.facts.mapper
+    option: Any = Load(resource.model)
     for name in path:
-        relation = None if known is None else known.relation_of_attribute(name)
-        step: Any = getattr(model, name)
-        option = option.selectinload(step if relation is None else visible(relation, step))
-        model = sa.inspect(model).relationships[name].mapper.class_
-        known = None if relation is None else relation.target
+        relationship = mapper.relationships[name]
+        association = resource.registry.association(relationship.secondary)
+        option = option.selectinload(visible(association, getattr(mapper.class_, name)))
+        mapper = relationship.mapper
     return option
 
 

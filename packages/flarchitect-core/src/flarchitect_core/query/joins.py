@@ -122,12 +122,11 @@ class Joins:
 
 def leads_to(source: Any, relation: Relation, target: Any) -> Any:
     """Give the condition that a relation leads from one entity to another, a secondary table included."""
-    return visible(relation, getattr(source, relation.fact.name).of_type(target))
+    return visible(relation.association, getattr(source, relation.fact.name).of_type(target))
 
 
-def visible(relation: Relation, step: Any) -> Any:
-    """Let a step along a relation lead over those rows of a secondary table that the request may see."""
-    association = relation.association
+def visible(association: Resource | None, step: Any) -> Any:
+    """Let a step along a relationship lead over those rows of its secondary table that the request may see."""
     if association is None:
         return step
     # SQLAlchemy puts its own name of the secondary table in place of the table.
