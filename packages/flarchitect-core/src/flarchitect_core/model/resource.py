@@ -277,6 +277,10 @@ class Resource:
         raw = [variables[name] for name, _ in self.variables()]
         return key_value([item.codec for item in self.key], raw)
 
+    def named_key(self, values: Sequence[Any]) -> dict[str, Any]:
+        """Give key values by the attributes that hold them."""
+        return {item.attribute: value for item, value in zip(self.key, values, strict=True)}
+
     def key_path(self, values: Sequence[Any]) -> str:
         """Write key values as path segments."""
         return "/".join(key_text(value) for value in values)

@@ -158,6 +158,9 @@ class NestedWrites:
             link.kept = {id(row.instance) for each in given for row in each.rows}
             self._check(link, errors)
         errors.raise_if_any()
+        self._references[root.resource.model].check_filled(
+            work.session, work.operation, work.executor, root.values, _filled_by_links(root)
+        )
         for link in _links(root):
             for row in link.rows:
                 self._check_references(work, link, row)
@@ -245,24 +248,34 @@ class NestedWrites:
                 errors.add(link.path, [f"No {target.name} can be left out, as its {names} cannot be changed."])
 
     def _check_references(self, work: _Work, link: _Link, row: _Row) -> None:
-        """Check the foreign keys of a nested row, but those that its place in the body fills in."""
+        """Check the foreign keys of a nested row, but those that its place in the body fills in as a whole."""
         method = "POST" if row.instance is None else "PATCH"
         operation = replace(work.operation, resource=row.resource, method=method, key=row.key)
         given = row.values if row.instance is None else row.changes
         filled = _filled(link, row)
+        if row.instance is None and self._tenants is not None:
+            with_tenant = self._tenants.filled(row.resource, row.values, get_current_user())
+            filled = {**{name: value for name, value in with_tenant.items() if name not in row.values}, **filled}
         values = {name: value for name, value in given.items() if name not in filled}
-        self._references[row.resource.model].check(work.session, operation, work.executor, values)
+        references = self._references[row.resource.model]
+        references.check(work.session, operation, work.executor, values, filled)
+        references.check_filled(work.session, operation, work.executor, values, filled)
 
     @staticmethod
     def _check_reference(link: _Link, errors: _Errors) -> None:
-        """Check that a reference which is part of a key stays as it is."""
-        nested, instance = link.nested, link.row.instance
+        """Check that a reference which is part of a key stays as it is, and in a new row is as the URL says."""
+        nested, row = link.nested, link.row
         key = {item.attribute for item in nested.relation.source.key}
-        if instance is None or not key.intersection(nested.filled):
+        if not key.intersection(nested.filled):
             return
-        referred = link.rows[0].instance if link.rows else None
-        if referred is None or any(
-            getattr(instance, ours) != getattr(referred, theirs) for ours, theirs in nested.filled.items()
+        referred = link.rows[0] if link.rows else None
+        if row.instance is None:
+            named = {ours: theirs for ours, theirs in nested.filled.items() if ours in key and ours in row.values}
+            if any(referred is None or row.values[ours] != referred.known(theirs) for ours, theirs in named.items()):
+                errors.add(link.path, ["The key in the body differs from the key in the URL."])
+        elif referred is None or any(
+            getattr(row.instance, ours) != getattr(referred.instance, theirs, None)
+            for ours, theirs in nested.filled.items()
         ):
             errors.add(link.path, ["Belongs to the key, which cannot be changed."])
 
@@ -432,6 +445,10 @@ class _Row:
     is_created: bool = False
     is_changed: bool = False
 
+    def known(self, attribute: str) -> Any:
+        """Give the value of an attribute; of a new row what its body says, `None` where that says nothing."""
+        return self.values.get(attribute) if self.instance is None else getattr(self.instance, attribute)
+
     def change(self) -> Change:
         """Give what listeners are told."""
         return Change(self.resource, "created" if self.is_created else "updated", self.resource.key_of(self.instance))
@@ -530,10 +547,22 @@ def _links(row: _Row) -> Iterator[_Link]:
         yield from each.links
 
 
-def _filled(link: _Link, row: _Row) -> set[str]:
-    """List the attributes of a nested row that links fill in."""
-    filled = {name for each in row.links if each.nested.kind == "reference" for name in each.nested.filled}
-    return filled | link.nested.filled.keys() if link.nested.kind == "children" else filled
+def _filled(link: _Link, row: _Row) -> dict[str, Any]:
+    """Give the attributes of a nested row that links fill in, with their values as far as they are known."""
+    filled = _filled_by_links(row)
+    if link.nested.kind == "children":
+        filled.update((ours, link.row.known(theirs)) for ours, theirs in link.nested.filled.items())
+    return filled
+
+
+def _filled_by_links(row: _Row) -> dict[str, Any]:
+    """Give the attributes of a row that the rows it refers to fill in, as `_filled` does."""
+    return {
+        ours: link.rows[0].known(theirs) if link.rows else None
+        for link in row.links
+        if link.nested.kind == "reference"
+        for ours, theirs in link.nested.filled.items()
+    }
 
 
 def _key_of(link: _Link, row: _Row) -> Key | None:

@@ -1,4 +1,4 @@
-"""Foreign keys in bodies: a row may be made to refer only to rows that the request may see.
+"""Foreign keys in bodies and URLs: a row may be made to refer only to rows that the request may see.
 
 Otherwise a client could hang its rows on those of another tenant, and find out by trying which hidden rows there are. A
 row that is not seen is answered like one that is not there, which a foreign key of the database refuses.
@@ -6,7 +6,7 @@ row that is not seen is answered like one that is not there, which a foreign key
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -59,25 +59,61 @@ class References:
         found = (*_of_relations(resource), *_of_foreign_keys(resource, registry))
         self._references = [each for each in dict.fromkeys(found) if each.target.is_restricted]
 
-    def check(self, session: Session, operation: Operation, executor: SessionExecutor, values: Values) -> None:
+    def check(
+        self,
+        session: Session,
+        operation: Operation,
+        executor: SessionExecutor,
+        values: Values,
+        filled: Collection[str] = (),
+    ) -> None:
         """Check the foreign keys among the attribute values that a body sets.
 
         What the row of the operation refers to already may stay: it may have been hidden since.
+
+        Args:
+            filled: Attributes whose values come from elsewhere. Foreign keys that they are part of are left to
+                `check_filled`.
 
         Raises:
             ConflictError: A row that is referred to is not there, as far as the request may see.
         """
         for reference in self._references:
-            if not any(name in values for name in reference.ours):
-                continue
-            complete = {**self._current(session, operation, executor, reference, values), **values}
-            key = _key_in(reference, complete)
-            if key is None or self._refers_to_itself(reference, complete) or (reference, key) in operation.seen:
-                continue
-            if self._count(session, operation, executor, reference, [key]):
-                operation.seen.add((reference, key))
-            elif not self._is_as_before(session, operation, executor, reference, complete):
-                raise no_such_reference(self._resource, reference.ours)
+            if any(name in values for name in reference.ours) and not any(name in filled for name in reference.ours):
+                self._check(session, operation, executor, reference, values)
+
+    def check_filled(
+        self, session: Session, operation: Operation, executor: SessionExecutor, values: Values, filled: Values
+    ) -> None:
+        """Check, as `check` does, the foreign keys of which the body sets one part and other rows fill in the rest.
+
+        Args:
+            values: What the body sets.
+            filled: What comes from elsewhere.
+
+        Raises:
+            ConflictError: A row that is referred to is not there, as far as the request may see.
+        """
+        for reference in self._references:
+            if any(name in values for name in reference.ours) and any(name in filled for name in reference.ours):
+                self._check(session, operation, executor, reference, {**values, **filled})
+
+    def _check(
+        self,
+        session: Session,
+        operation: Operation,
+        executor: SessionExecutor,
+        reference: _Reference,
+        values: Values,
+    ) -> None:
+        complete = {**self._current(session, operation, executor, reference, values), **values}
+        key = _key_in(reference, complete)
+        if key is None or self._refers_to_itself(reference, complete) or (reference, key) in operation.seen:
+            return
+        if self._count(session, operation, executor, reference, [key]):
+            operation.seen.add((reference, key))
+        elif not self._is_as_before(session, operation, executor, reference, complete):
+            raise no_such_reference(self._resource, reference.ours)
 
     def all_seen(
         self, session: Session, operation: Operation, executor: SessionExecutor, rows: Sequence[Values]
@@ -110,16 +146,19 @@ class References:
         reference: _Reference,
         values: Values,
     ) -> Values:
-        """Read the part of a composite foreign key that a PATCH leaves as it is."""
-        missing = [name for name in reference.ours if name not in values]
-        if not missing or operation.key is None or operation.method != "PATCH":
+        """Give the part of a composite foreign key that the URL says, or that a PATCH leaves as it is."""
+        if operation.key is None:
             return {}
+        key = self._resource.named_key(operation.key)
+        missing = [name for name in reference.ours if name not in values and name not in key]
+        if not missing or operation.method != "PATCH":
+            return key
         model = self._resource.model
         columns = [getattr(model, name) for name in missing]
         statement: Any = sa.select(*columns).where(*key_conditions(self._resource, model))
         seen = self._seen(operation, executor, self._resource, statement)
         row = session.execute(seen, key_parameters(operation.key)).first()
-        return {} if row is None else dict(zip(missing, row, strict=True))
+        return key if row is None else {**key, **dict(zip(missing, row, strict=True))}
 
     def _is_as_before(
         self,

@@ -202,7 +202,7 @@ class Writer:
     def check_references(
         self, session: Session, operation: Operation, executor: SessionExecutor, values: Mapping[str, Any]
     ) -> None:
-        """Check what a body makes a row refer to, before callbacks of the application set further values.
+        """Check what a request makes a row refer to, before callbacks of the application set further values.
 
         Raises:
             ConflictError: It is not there, as far as the request may see.
@@ -210,7 +210,10 @@ class Writer:
         # What nested rows fill in, the body cannot set beside them.
         filled = set() if self._nested is None else self._nested.filled(self._resource, values)
         given = {name: value for name, value in values.items() if name not in filled}
-        self._references.check(session, operation, executor, given)
+        if operation.method == "PUT" and self._resource.takes_client_keys:
+            # The row may be a new one, which refers by its key, too.
+            given.update(self._resource.named_key(self._require_key(operation.key)))
+        self._references.check(session, operation, executor, given, filled)
 
     def create_all(
         self, session: Session, operation: Operation, executor: SessionExecutor, rows: Sequence[Mapping[str, Any]]
@@ -250,7 +253,7 @@ class Writer:
             ValidationError: Something is missing for a new row.
         """
         key = self._require_key(operation.key)
-        named = {item.attribute: value for item, value in zip(self._resource.key, key, strict=True)}
+        named = self._resource.named_key(key)
         instance = self._find(session, self._to_change, operation, executor)
         if instance is None:
             if not self._resource.takes_client_keys:
