@@ -148,6 +148,8 @@ class Architect:
         if len(state.registry):
             with state.app.app_context():
                 state.database.check(state.report, [resource.model for resource in state.registry])
+        with state.app.app_context():
+            state.database.check_claims(state.report, [resource.model for resource in state.registry])
         for part in state.parts:
             part.check(state)
         for view in views:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
 from sqlalchemy.orm import Session, scoped_session, sessionmaker
 
 from flarchitect_core import options
+from flarchitect_core.claims import Claims, RequestClaims, claims_of, listen_to_transactions
 from flarchitect_core.drivers import install_line
 from flarchitect_core.errors import ApiError
 from flarchitect_core.http.request_scope import RequestScope, current_request
@@ -63,6 +64,7 @@ class Database:
         self._own: sessionmaker[Session] | None = None
         self._probe: Session | None = None
         self._long_integers: dict[type, bool] = {}
+        self._claims: Claims | None = None
 
     def check(self, report: StartupReport, models: Iterable[type]) -> None:
         """Open the engine of `API_DATABASE_URI`, and report every model for which no session can be found."""
@@ -100,6 +102,43 @@ class Database:
             self._own = sessionmaker(self.engine, expire_on_commit=False)
             self._probe = self._own()
 
+    def check_claims(self, report: StartupReport, models: Iterable[type]) -> None:
+        """Read what the database is to be told of who calls, and report what it could not be told."""
+        self._claims = claims_of(self._settings, report)
+        if self._claims is None:
+            return
+        listen_to_transactions()
+        others = sorted({name for model in models for name in self._dialects_of(model) if name != "postgresql"})
+        if others:
+            report.problem(
+                f"API_DATABASE_CLAIMS is set, and settings of a transaction are of PostgreSQL alone, not of "
+                f"{' and '.join(others)}. Remove the option, and write the rules as Meta.access_policy."
+            )
+
+    def _dialects_of(self, model: type) -> Iterator[str]:
+        """Give the name of the database of a model; nothing where the session cannot be asked before a request."""
+        source = self._source(model)
+        if source is not None:
+            with suppress(Exception), self.session_scope(model, source=source) as session:
+                yield session.get_bind(sa.inspect(model)).dialect.name
+
+    @property
+    def has_claims(self) -> bool:
+        """Whether the database is told who calls, so that policies of its own may hide rows."""
+        return self._claims is not None
+
+    def begin_request(self, scope: RequestScope) -> None:
+        """Let the transactions of a request be told who calls, where they are to be."""
+        if self._claims is None:
+            return
+        claims = scope.claims = RequestClaims(self._claims)
+        # Requests that share an application context, or a thread, may find a transaction of another one.
+        for source in (self._settings.get(options.SESSION_GETTER), self._flask_sqlalchemy()):
+            if isinstance(source, scoped_session) and source.registry.has():
+                claims.adopt(source())
+        outer = None if scope.outer is None else scope.outer.claims
+        scope.closers.append(partial(claims.end, outer))
+
     def session(self, model: type | None = None, *, source: SessionSource | None = None) -> Session:
         """Give the session of a model for the current request; outside of one, a session the caller must close.
 
@@ -120,6 +159,8 @@ class Database:
         if session is None:
             self._end_reading(scope)
             session = scope.sessions[source] = _session_from(source)
+            if scope.claims is not None:
+                scope.claims.adopt(session)
             if not self._is_flask_sqlalchemy(source):
                 scope.closers.append(partial(close, session))
             elif not session.in_transaction():
@@ -143,8 +184,8 @@ class Database:
             SQLAlchemyError: The transaction is rolled back, and the session can be used again.
             ApiError: A row holds what its column cannot; the same.
         """
-        reader = self.session(model) if instances else self._reader(model)
         try:
+            reader = self.session(model) if instances else self._reader(model)
             result = reader.execute(statement, parameters)
             try:
                 return result.all()
@@ -204,8 +245,8 @@ class Database:
         Raises:
             SQLAlchemyError: The transaction is rolled back, and the session can be used again.
         """
-        reader = self.session(model) if instances else self._reader(model)
         try:
+            reader = self.session(model) if instances else self._reader(model)
             result = reader.execute(
                 statement, parameters, execution_options={"stream_results": True, "yield_per": size}
             )
@@ -220,6 +261,9 @@ class Database:
     def _reader(self, model: type) -> Session | Connection:
         connection = self._own_connection(model)
         if connection is not None:
+            scope = current_request()
+            if scope is not None and scope.claims is not None and not connection.in_transaction():
+                scope.claims.begin(connection)
             return connection
         session = self.session(model)
         if session.new or session.dirty or session.deleted or someone_listens_to_execution(session):

@@ -81,6 +81,14 @@ DATABASE_ENGINE_OPTIONS: Option[dict[str, Any]] = Option(
     "Keyword arguments of `create_engine` for `API_DATABASE_URI`.",
     topic="Database",
 )
+DATABASE_CLAIMS: Option[dict[str, Any]] = Option(
+    "DATABASE_CLAIMS",
+    {},
+    mapping,
+    "PostgreSQL setting to an attribute of the user or a callable that takes it, set in each transaction for policies "
+    "of the database: `{'app.user_id': 'id'}`.",
+    topic="Database",
+)
 
 ENDPOINT_CASE = Option("ENDPOINT_CASE", "kebab", choice(*CASES), "Case of URL segments.", topic="Names")
 FIELD_CASE = Option(

@@ -35,6 +35,10 @@ def set_current_user(user: Any, *, attach: Callable[[Any], Any] | None = None) -
     """
     scope = current_request()
     if scope is not None:
+        if scope.claims is not None:
+            if attach is not None and not scope.claims.take_columns_alone(user):
+                user, attach = attach(user), None
+            scope.claims.change(user)
         scope.user, scope.attach_user = user, attach
     elif has_app_context():
         setattr(g, _KEY, user)

@@ -49,6 +49,7 @@ def install_hooks(state: ApplicationState) -> None:
         # Requests that a test client makes within one application context share its `g`.
         forget_request_lookups()
         observer.begin(scope)
+        state.database.begin_request(scope)
         state.plugins.request_started(request)
         _refuse_unknown_path(state)
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from flarchitect_core.http.request_id import RequestIdentity, activate, deactivate
 
 if TYPE_CHECKING:
+    from flarchitect_core.claims import RequestClaims
     from flarchitect_core.http.timing import StatementCount
 
 __all__ = ["RequestScope", "begin_request", "current_request", "end_request", "end_requests_of"]
@@ -32,6 +33,7 @@ class RequestScope:
         user: Who calls, as far as that is known.
         attach_user: Gives that user with a session, where it was read without one; `None` when there is no need.
         credentials: How that was found out, as the part that did keeps it.
+        claims: What the database is told of that user, where it is told anything.
         surroundings: What it must not outlive: the `g` of its application context.
     """
 
@@ -45,6 +47,7 @@ class RequestScope:
     user: Any = None
     attach_user: Callable[[Any], Any] | None = None
     credentials: Any = None
+    claims: RequestClaims | None = None
     _token: Any = None
 
     def elapsed_ms(self) -> float:

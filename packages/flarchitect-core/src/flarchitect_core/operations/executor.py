@@ -93,8 +93,8 @@ class SessionExecutor:
         return self._state.hooks[resource.model].dumped(records, operation.method, many=operation.many)
 
     def hides_rows(self, resources: Sequence[Resource]) -> bool:
-        """Say whether filter callbacks or policies hide rows of any of these resources."""
-        return any(self._conditions_of(resource) for resource in resources)
+        """Say whether filter callbacks, or policies here or in the database, hide rows of any of these resources."""
+        return self._state.database.has_claims or any(self._conditions_of(resource) for resource in resources)
 
     def shown(self, resource: Resource, rows: Sequence[Any]) -> None:
         """Let the policy of a resource see the instances at the ends of rows that are about to be shown.

@@ -60,6 +60,8 @@ _UNAVAILABLE += (1317, 1927, 1969, 2002, 2003, 2006, 2013, 2014, 2055, 3024, 403
 _VALUE = ("22", 1264, 1265, 1292, 1366, 1406)
 _OVERFLOW = ("22003", 1690)
 _PERMISSION = ("42501", 1044, 1142, 1143)
+# How PostgreSQL says that a policy refused a row, where the driver does not tell more than the text.
+_ROW_SECURITY = "row-level security policy"
 _READ_ONLY = ("25006", 1290, 1792, 1836)
 # What a trigger or function of the database raises on purpose.
 _RAISED = ("P0001", 1644)
@@ -164,7 +166,7 @@ def write_failure(error: Exception, resource: Resource, *, deleting: bool = Fals
     if (unavailable := _unavailable(error)) is not None:
         return unavailable
     if _matches(error, _PERMISSION):
-        return _forbidden("write", resource.name)
+        return _refused_by_policy(resource) if _is_of_policy(error) else _forbidden("write", resource.name)
     if _matches(error, _READ_ONLY) or _text(error) == "attempt to write a readonly database":
         return ApiError(
             "The database takes no changes: it is opened, or set, to be read only.",
@@ -242,6 +244,21 @@ def _forbidden(action: str, model: str) -> ApiError:
     return ApiError(
         f"The database does not let this server {action} what {model} needs. "
         f"Grant its user the right, or leave the table out of the API.",
+        reason="database_permission",
+        status=403,
+    )
+
+
+def _is_of_policy(error: Exception) -> bool:
+    """Say whether row level security refused a row; its SQLSTATE is that of a right which is missing."""
+    diagnosis = getattr(getattr(error, "orig", None), "diag", None)
+    # The function of PostgreSQL that found out, which is the same in any language.
+    return getattr(diagnosis, "source_function", None) == "ExecWithCheckOptions" or _ROW_SECURITY in _text(error)
+
+
+def _refused_by_policy(resource: Resource) -> ApiError:
+    return ApiError(
+        f"A policy of the database does not let you write this {resource.name}.",
         reason="database_permission",
         status=403,
     )
