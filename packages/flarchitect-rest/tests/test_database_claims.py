@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,8 +15,11 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 
 from flarchitect_core.access.identity import set_current_user
 from flarchitect_core.architect import Architect
+from flarchitect_core.errors import ConfigurationError
+from flarchitect_core.session import get_session
 from flarchitect_core.state import state_of
-from flarchitect_core.testing import count_statements, error_of
+from flarchitect_core.testing import count_statements, error_of, make_app
+from flarchitect_core.views.sse import sse_message, stream_sse_response
 from flarchitect_rest.part import RestPart
 
 pytestmark = pytest.mark.contract("auth 11")
@@ -194,10 +198,23 @@ def open_api(guarded):
         api.engine.dispose()
 
 
-@pytest.fixture(params=["uri", "getter", "sessionmaker", "function", "flask_sqlalchemy"])
-def api(request, open_api):
+@pytest.fixture(params=["uri", "getter", "function", "flask_sqlalchemy"])
+def sessions(request):
+    """Where the session comes from."""
+    return request.param
+
+
+@pytest.fixture
+def api(open_api, sessions):
     """The tables behind policies, once for each way in which a session is given."""
-    return open_api(sessions=request.param)
+    return open_api(sessions=sessions)
+
+
+def drop(api: Api) -> None:
+    """Let a test make the tables once more."""
+    api.engine.dispose()
+    with sa.create_engine(api.engine.url.set(username="postgres", password=None)).begin() as connection:
+        Base.metadata.drop_all(connection)
 
 
 # --- reading ----------------------------------------------------------------------------------------------------------
@@ -317,9 +334,312 @@ def test_a_transaction_has_one_statement_more(open_api, guarded, sessions, metho
             api.client.open(path, method=method, json=body, headers=ADA)
         assert not any("SET ROLE" in statement.upper() for statement in log.statements)
         found[given is None] = log
-        api.engine.dispose()
-        with sa.create_engine(api.engine.url.set(username="postgres", password=None)).begin() as connection:
-            Base.metadata.drop_all(connection)
+        drop(api)
     assert settings_in(found[True]) == []
     assert len(settings_in(found[False])) == 1
     assert [each for each in found[False].statements if "set_config" not in each] == found[True].statements
+
+
+def test_two_callers_on_one_connection_see_their_own_rows(open_api):
+    for sessions in ("uri", "flask_sqlalchemy"):
+        api = open_api(sessions=sessions, engine_options={"pool_size": 1, "max_overflow": 0})
+
+        def ask(number: int, api: Api = api) -> tuple[int, list[int]]:
+            caller = number % 3
+            client = api.app.test_client()
+            headers = {"X-User": str(caller)} if caller else {}
+            path = "/api/notes" if number % 2 else "/api/notes?dump=json"
+            return caller, sorted(record["id"] for record in client.get(path, headers=headers).get_json()["value"])
+
+        with ThreadPoolExecutor(8) as pool:
+            answers = list(pool.map(ask, range(120)))
+        shown = {0: [], 1: [1, 3, 5], 2: [2, 4, 6]}
+        assert all(ids == shown[caller] for caller, ids in answers)
+        assert api.claim() == ""
+        drop(api)
+
+
+@pytest.mark.parametrize(
+    "method, path, body, status",
+    [
+        ("GET", "/api/notes", None, 200),
+        ("GET", "/api/notes/2", None, 404),
+        ("POST", "/api/notes", {"text": "Yours", "owner_id": 2}, 403),
+        ("POST", "/api/notes", {"text": "Mine", "owner_id": 1}, 201),
+        ("GET", "/broken", None, 500),
+    ],
+)
+def test_no_connection_keeps_a_claim(open_api, sessions, method, path, body, status):
+    def prepare(app: Flask) -> None:
+        app.config["PROPAGATE_EXCEPTIONS"] = False
+
+        @app.get("/broken")
+        def broken() -> str:
+            with get_session(Note) as session:
+                session.add(Note(text="Lost", owner_id=1))
+                session.flush()
+                raise RuntimeError("after a write")
+
+    options = {"pool_size": 1, "max_overflow": 0}
+    api = open_api(sessions=sessions, engine_options=options, prepare=prepare)
+    assert api.client.open(path, method=method, json=body, headers=ADA).status_code == status
+    assert api.claim() == ""
+    assert api.ids("/api/notes") == []
+    assert len(api.ids("/api/notes", ADA)) == 3 + (status == 201)
+
+
+def test_a_user_who_is_looked_up_in_the_same_transaction_is_told_then(open_api, sessions):
+    def look_up() -> None:
+        if "X-User" in request.headers:
+            with get_session(Account) as session:
+                set_current_user(session.get(Account, int(request.headers["X-User"])))
+
+    api = open_api(sessions=sessions, recognise=look_up)
+    with count_statements(api.engine) as log:
+        assert api.ids("/api/notes", ADA) == [1, 3, 5]
+    assert [("set_config" in each) for each in log.statements] == [True, False, True, False]
+    assert api.client.patch("/api/notes/1", json={"text": "Other"}, headers=ADA).status_code == 200
+    assert api.ids("/api/notes", BOB) == [2, 4, 6]
+    assert api.ids("/api/notes") == []
+
+
+def test_what_expired_of_a_user_is_read_before_it_is_told(open_api):
+    def look_up() -> None:
+        with get_session(Account) as session:
+            user = session.get(Account, int(request.headers["X-User"]))
+            session.commit()
+            set_current_user(user)
+
+    api = open_api(sessions="flask_sqlalchemy", recognise=look_up)
+    assert api.ids("/api/notes", ADA) == [1, 3, 5]
+    assert api.ids("/api/notes", BOB) == [2, 4, 6]
+
+
+def test_every_transaction_of_a_view_is_told(open_api, sessions):
+    def prepare(app: Flask) -> None:
+        @app.get("/twice")
+        def twice() -> list[int]:
+            found = []
+            for _ in range(2):
+                with get_session(Note) as session:
+                    found.append(session.scalar(sa.select(sa.func.count()).select_from(Note)))
+                    session.commit()
+            return found
+
+    api = open_api(sessions=sessions, prepare=prepare)
+    with count_statements(api.engine) as log:
+        assert api.client.get("/twice", headers=ADA).get_json() == [3, 3]
+    assert len(settings_in(log)) == 2
+    assert api.client.get("/twice").get_json() == [0, 0]
+
+
+def test_a_session_that_a_view_opens_for_itself_is_told(open_api):
+    opened: list[Any] = []
+
+    def prepare(app: Flask) -> None:
+        @app.get("/own")
+        def own() -> list[int]:
+            with Session(opened[0]) as session:
+                return list(session.scalars(sa.select(Note.id).order_by(Note.id)))
+
+        @app.get("/shared")
+        def shared() -> list[int]:
+            return list(app.extensions["sqlalchemy"].session.scalars(sa.select(Note.id).order_by(Note.id)))
+
+    api = open_api(sessions="flask_sqlalchemy", prepare=prepare)
+    opened.append(api.engine)
+    for path in ("/own", "/shared"):
+        assert api.client.get(path, headers=ADA).get_json() == [1, 3, 5]
+        assert api.client.get(path, headers=BOB).get_json() == [2, 4, 6]
+        assert api.client.get(path).get_json() == []
+
+
+def test_a_stream_of_events_may_begin_transactions_of_its_own(open_api, sessions):
+    def prepare(app: Flask) -> None:
+        @app.get("/events")
+        def events() -> Any:
+            def messages() -> Any:
+                for _ in range(2):
+                    with get_session(Note) as session:
+                        yield sse_message(session.scalars(sa.select(Note.id).order_by(Note.id)).all())
+                        session.commit()
+
+            return stream_sse_response(messages())
+
+    api = open_api(sessions=sessions, prepare=prepare)
+    for headers, ids in ((ADA, [1, 3, 5]), (BOB, [2, 4, 6]), ({}, [])):
+        told = api.client.get("/events", headers=headers).get_data(as_text=True).split("\n\n")
+        assert [json.loads(each.removeprefix("data: ")) for each in told if each] == [ids, ids]
+
+
+def test_a_savepoint_that_is_undone_does_not_undo_who_calls(open_api, sessions):
+    def prepare(app: Flask) -> None:
+        @app.get("/undone")
+        def undone() -> list[int]:
+            with get_session(Note) as session:
+                set_current_user(SimpleNamespace(id=1))
+                session.scalar(sa.select(sa.func.count()).select_from(Note))
+                savepoint = session.begin_nested()
+                set_current_user(SimpleNamespace(id=2))
+                savepoint.rollback()
+                return list(session.scalars(sa.select(Note.id).order_by(Note.id)))
+
+    api = open_api(sessions=sessions, recognise=None, prepare=prepare)
+    assert api.client.get("/undone").get_json() == [2, 4, 6]
+
+
+def test_a_transaction_that_outlives_a_request_is_told_who_calls_in_the_next(open_api):
+    def prepare(app: Flask) -> None:
+        @app.before_request
+        def touch() -> None:
+            app.extensions["sqlalchemy"].session.execute(sa.text("SELECT 1"))
+
+        @app.get("/shared")
+        def shared() -> list[int]:
+            return list(app.extensions["sqlalchemy"].session.scalars(sa.select(Note.id).order_by(Note.id)))
+
+    api = open_api(sessions="flask_sqlalchemy", prepare=prepare)
+    with api.app.app_context():
+        for path in ("/shared", "/api/notes"):
+            for headers, ids in ((ADA, [1, 3, 5]), (BOB, [2, 4, 6]), ({}, [])):
+                body = api.client.get(path, headers=headers).get_json()
+                found = body if isinstance(body, list) else [record["id"] for record in body["value"]]
+                assert sorted(found) == ids
+        api.session.remove()
+
+
+def test_one_session_for_all_requests_is_told_who_calls_in_each(guarded):
+    engine = sa.create_engine(guarded())
+    with Session(engine) as session:
+        app = Flask("guarded")
+        app.config.update(API_BASE_MODEL=Base, API_LOG_REQUESTS=False, API_DATABASE_CLAIMS=CLAIMS)
+        app.before_request(named_by_header)
+        Architect(app, parts=[RestPart()], session=session)
+        api = Api(app, engine, session)
+        for headers, ids in ((ADA, [1, 3, 5]), (BOB, [2, 4, 6]), ({}, [])):
+            session.execute(sa.text("SELECT 1"))
+            assert api.ids("/api/notes", headers) == ids
+    engine.dispose()
+
+
+def test_a_request_within_a_request_leaves_the_outer_one_its_claims(open_api):
+    def prepare(app: Flask) -> None:
+        @app.get("/shared")
+        def shared() -> list[int]:
+            return list(app.extensions["sqlalchemy"].session.scalars(sa.select(Note.id).order_by(Note.id)))
+
+        @app.get("/both")
+        def both() -> list[list[int]]:
+            before = shared()
+            inner = app.test_client().get("/shared", headers=BOB).get_json()
+            return [before, inner, shared()]
+
+    api = open_api(sessions="flask_sqlalchemy", prepare=prepare)
+    assert api.client.get("/both", headers=ADA).get_json() == [[1, 3, 5], [2, 4, 6], [1, 3, 5]]
+
+
+# --- values -----------------------------------------------------------------------------------------------------------
+
+
+def test_values_are_what_the_database_reads_as_text(open_api):
+    user = SimpleNamespace(
+        id=7, name="O'Hara; DROP TABLE notes", boss=None, admin=True, roles=["a", "b"], rank=lambda: 1.5
+    )
+    claims = {
+        "app.user_id": "id",
+        "app.name": "name",
+        "app.boss": "boss",
+        "app.admin": "admin",
+        "app.roles": "roles",
+        "app.rank": "rank",
+        "app.tenant.key": lambda user: f"t-{user.id}",
+    }
+
+    def prepare(app: Flask) -> None:
+        @app.get("/told")
+        def told() -> list[str]:
+            if "X-User" in request.headers:
+                set_current_user(user)
+            with get_session(Note) as session:
+                return list(session.execute(sa.select(*(sa.func.current_setting(name) for name in claims))).one())
+
+    api = open_api(claims=claims, recognise=None, prepare=prepare)
+    told = api.client.get("/told", headers=ADA).get_json()
+    assert told == ["7", "O'Hara; DROP TABLE notes", "", "true", '["a", "b"]', "1.5", "t-7"]
+    assert api.client.get("/told").get_json() == [""] * 7
+
+
+def test_a_user_without_the_attribute_is_served_nothing(open_api):
+    api = open_api(recognise=lambda: set_current_user(SimpleNamespace(name="Ada")), PROPAGATE_EXCEPTIONS=False)
+    assert api.client.get("/api/notes").status_code == 500
+
+
+# --- what a policy hides from a DELETE --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", ["/api/notes/2", "/api/notes?id__in=1,2&max_affected=5"])
+def test_a_row_that_may_be_seen_and_not_deleted_is_not_told_to_be_gone(open_api, sessions, path):
+    api = open_api(*READ_ALL_WRITE_OWN, sessions=sessions)
+    error_of(api.client.delete(path, headers=ADA), 404, "row_not_found")
+    assert api.ids("/api/notes", ADA) == [1, 2, 3, 4, 5, 6]
+    assert api.client.delete("/api/notes/1", headers=ADA).status_code == 200
+    assert api.client.delete("/api/notes?id__in=2,4&max_affected=5", headers=BOB).status_code == 200
+    assert api.ids("/api/notes", ADA) == [3, 5, 6]
+
+
+# --- start ------------------------------------------------------------------------------------------------------------
+
+
+def problems(uri: str, **config: Any) -> list[str]:
+    with pytest.raises(ConfigurationError) as caught:
+        make_app(Base, uri, parts=[RestPart()], **config)
+    return caught.value.problems
+
+
+@pytest.mark.parametrize("name", ["user_id", "app.", ".user", "app..id", "App.user", "app.user-id", "app.1", "", 5])
+def test_a_name_that_postgresql_does_not_take_stops_the_start(name):
+    assert problems("postgresql+psycopg://nobody@127.0.0.1/none", API_DATABASE_CLAIMS={name: "id"}) == [
+        f"API_DATABASE_CLAIMS has the key {name!r}, which PostgreSQL takes for no setting of an application. Write "
+        f"words of lower case letters, digits and underscores with a dot between them, such as 'app.user_id'."
+    ]
+
+
+@pytest.mark.parametrize("source", ["", "company.id", 5, None, ["id"]])
+def test_a_value_that_is_no_attribute_stops_the_start(source):
+    assert problems("postgresql+psycopg://nobody@127.0.0.1/none", API_DATABASE_CLAIMS={"app.user_id": source}) == [
+        f"API_DATABASE_CLAIMS has {source!r} for 'app.user_id'. Name an attribute of the user, such as 'id', or give a "
+        f"callable that takes the user."
+    ]
+
+
+def test_what_is_no_mapping_stops_the_start():
+    assert problems("postgresql+psycopg://nobody@127.0.0.1/none", API_DATABASE_CLAIMS=["app.user_id"]) == [
+        "The configuration key API_DATABASE_CLAIMS must be a dictionary; it is ['app.user_id']."
+    ]
+
+
+@pytest.mark.parametrize("sessions", ["uri", "getter", "flask_sqlalchemy"])
+def test_another_database_stops_the_start(sessions):
+    app = Flask("elsewhere")
+    app.config.update(API_BASE_MODEL=Base, API_DATABASE_CLAIMS=CLAIMS)
+    if sessions == "uri":
+        app.config["API_DATABASE_URI"] = "sqlite://"
+    elif sessions == "getter":
+        app.config["API_SESSION_GETTER"] = sessionmaker(sa.create_engine("sqlite://"))
+    else:
+        app.config["SQLALCHEMY_DATABASE_URI"] = "sqlite://"
+        SQLAlchemy().init_app(app)
+    with pytest.raises(ConfigurationError) as caught:
+        Architect(app, parts=[RestPart()])
+    assert caught.value.problems == [
+        "API_DATABASE_CLAIMS is set, and settings of a transaction are of PostgreSQL alone, not of sqlite. Remove the "
+        "option, and write the rules as Meta.access_policy."
+    ]
+
+
+def test_another_database_beside_postgresql_that_serves_no_model_is_none_of_its_business():
+    app = Flask("beside")
+    app.config.update(API_BASE_MODEL=Base, API_DATABASE_CLAIMS=CLAIMS, SQLALCHEMY_BINDS={"cache": "sqlite://"})
+    app.config["SQLALCHEMY_DATABASE_URI"] = "postgresql+psycopg://nobody@127.0.0.1/none"
+    SQLAlchemy().init_app(app)
+    Architect(app, parts=[RestPart()])

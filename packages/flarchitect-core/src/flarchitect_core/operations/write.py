@@ -7,7 +7,7 @@ the commit (decisions 21).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -37,6 +37,7 @@ from flarchitect_core.operations.failures import (
     write_failure,
 )
 from flarchitect_core.operations.instances import REFUSALS, InstanceMaker
+from flarchitect_core.operations.kept_rows import refusing_to_keep
 from flarchitect_core.operations.references import References
 from flarchitect_core.operations.self_references import untie
 from flarchitect_core.query.compile import key_conditions, key_parameters
@@ -126,6 +127,7 @@ class Writer:
     def __init__(self, resource: Resource, state: ApplicationState) -> None:
         self._resource = resource
         self._settings = state.settings
+        self._database = state.database
         self._registry = state.registry
         self._all_hooks = state.hooks
         self._hooks = state.hooks[resource.model]
@@ -396,7 +398,8 @@ class Writer:
             else:
                 session.delete(gone)
         try:
-            session.flush()
+            with self._noticing_kept_rows(session):
+                session.flush()
         except CircularDependencyError as error:
             raise row_is_referred_to(self._resource) from error
         except AssertionError as error:
@@ -404,6 +407,14 @@ class Writer:
                 raise
             raise row_is_referred_to(self._resource) from error
         return [*changes, *(Change(self._resource, "deleted", key) for key in rows)]
+
+    def _noticing_kept_rows(self, session: Session) -> AbstractContextManager[None]:
+        """Answer a row that policies of the database hide from a DELETE as one that they hide from a change."""
+        if not self._database.has_claims:
+            return nullcontext()
+        connection = session.connection(bind_arguments={"mapper": self._resource.facts.mapper})
+        table = self._resource.facts.mapper.base_mapper.local_table
+        return refusing_to_keep(connection, table, self._not_found())
 
     def _dependents_of(self, session: Session, executor: SessionExecutor, instances: Sequence[Any]) -> list[Any]:
         check = partial(require_deletable, session, self._registry, executor)
