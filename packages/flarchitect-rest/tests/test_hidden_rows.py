@@ -168,15 +168,8 @@ def test_sql_that_no_rule_can_reach_is_told_at_the_start(serve, caplog, config, 
 
 
 @pytest.mark.contract("rest 3.5")
-@pytest.mark.parametrize(
-    "hidden, url",
-    [
-        ("rank", "/api/shelves/1/books?cursor="),
-        ("id", "/api/books?cursor="),
-        ("id", "/api/books?order_by=rank&cursor="),
-    ],
-)
-def test_a_cursor_tells_no_hidden_column(serve, hidden, url):
+@pytest.mark.parametrize("hidden", ["rank", "id"])
+def test_a_cursor_tells_no_hidden_column(serve, hidden):
     class Base(DeclarativeBase):
         pass
 
@@ -203,7 +196,12 @@ def test_a_cursor_tells_no_hidden_column(serve, hidden, url):
     served = serve(Base)
     served.execute(sa.insert(Shelf), [{"id": 1}])
     served.execute(sa.insert(Book), [{"id": n, "rank": n, "shelf_id": 1} for n in (1, 2, 3)])
-    error_of(served.get(f"{url}&limit=2"), 400, "not_sortable")
-    assert len(served.value(url.replace("cursor=", "page=1"))) == 3
     if hidden == "rank":
-        assert served.get("/api/shelves/1/books?order_by=id&cursor=&limit=2").status_code == 200
+        # What the relation is sorted by is not shown, so its rows have the order of their keys.
+        first = served.get("/api/shelves/1/books?cursor=&limit=2").get_json()
+        (last,) = served.value(first["next_url"])
+        assert [row["id"] for row in (*first["value"], last)] == [1, 2, 3]
+        return
+    for url in ("/api/books?cursor=", "/api/books?order_by=rank&cursor=", "/api/shelves/1/books?cursor="):
+        error_of(served.get(f"{url}&limit=2"), 400, "not_sortable")
+        assert len(served.value(url.replace("cursor=", "page=1"))) == 3

@@ -20,6 +20,7 @@ from flarchitect_core.model.fields import (
 )
 from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, RelationFact, inspect_model
 from flarchitect_core.model.naming import convert_case, field_name, segment_name
+from flarchitect_core.model.related_order import RelatedOrder
 from flarchitect_core.model.resource import Field, Relation, Resource
 from flarchitect_core.model.schema_discovery import choose_schemas
 from flarchitect_core.model.soft_delete import soft_delete_of
@@ -126,6 +127,7 @@ class Registry:
             self._hide_relations(resource)
             self._tell_unrestricted(resource)
             choose_schemas(resource, settings, report)
+        self._sort_relations()
         add_search(self, settings, report)
         self._tell_hidden()
 
@@ -438,6 +440,18 @@ class Registry:
             prop = resource.facts.mapper.relationships[relation.fact.name]
             if any(map(self._limits.hides_column, (*prop.local_columns, *prop.remote_side))):
                 del resource.relations[name]
+
+    def _sort_relations(self) -> None:
+        """Sort relations by what may be seen only, as an own schema may also decide it."""
+        order = RelatedOrder(self, lambda resource: self._visibilities[resource.model])
+        for resource in self:
+            for relation in resource.relations.values():
+                relation.order_by = order.visible(relation)
+                if len(relation.order_by) < len(relation.fact.order_by):
+                    self._report.notice(
+                        f"{_where(resource.model)}.{relation.fact.name} is sorted by what answers do not show, which "
+                        f"its order would tell; so it is given without that order. Show the column, or sort by others."
+                    )
 
     def _name_relation_routes(self, resource: Resource) -> None:
         self._check_route_map(resource)

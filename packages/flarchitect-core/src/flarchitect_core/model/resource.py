@@ -16,6 +16,8 @@ from flarchitect_core.model.naming import convert_case
 from flarchitect_core.settings import HTTP_METHODS
 
 if TYPE_CHECKING:
+    from sqlalchemy import ColumnElement
+
     from flarchitect_core.model.registry import Registry
     from flarchitect_core.model.schemas import AutoSchema
     from flarchitect_core.model.soft_delete import SoftDelete
@@ -85,6 +87,7 @@ class Relation:
         association: What the rows of the secondary table are, where a model is mapped to it of which rows may be there
             that a request must not see.
         is_shown: Whether answers show it unasked; with `API_ADD_RELATIONS` off, only `join` brings it.
+        order_by: How its rows are sorted as far as the caller may see that; known when all resources are.
     """
 
     name: str
@@ -94,6 +97,7 @@ class Relation:
     segment: str = ""
     association: Resource | None = None
     is_shown: bool = True
+    order_by: tuple[ColumnElement[Any], ...] = ()
     _tokens: frozenset[str] = frozenset()
 
     @property

@@ -66,9 +66,13 @@ class Visibility:
         """
         if fact.info.get("secret") is not None:
             return frozenset()
-        if any(self._is_secret_column(column) or self._is_limited_column(column) for column in fact.sources.foreign):
+        if any(map(self.hides_foreign, fact.sources.foreign)):
             return _ALL_METHODS
         return frozenset[str]().union(*map(self.hidden_in, fact.sources.own))
+
+    def hides_foreign(self, column: sa.Column[Any]) -> bool:
+        """Say whether a column of another table is hidden."""
+        return self._is_secret_column(column) or self._is_limited_column(column)
 
     def locked_in(self, fact: ColumnFact | HybridFact) -> frozenset[str]:
         """Give the methods whose bodies do not take the column."""

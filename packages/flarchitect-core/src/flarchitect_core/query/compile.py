@@ -6,14 +6,13 @@ them, serve every request of the same shape, and the database can use its indice
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import aliased
-from sqlalchemy.sql import visitors
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from flarchitect_core.errors import QueryError
@@ -183,7 +182,7 @@ def _build(plan: LoadPlan, query: CollectionQuery, scope: Scope | None, position
         conditions.append(search_clause(resource.search, len(query.words), resource.model))
     terms = _terms(query.order, resource, joins)
     if scope is not None and not query.order:
-        terms = [*map(term_of, scope.relation.fact.order_by), *terms]
+        terms = [*map(term_of, scope.relation.order_by), *terms]
     limit, offset = (sa.bindparam(name, type_=sa.BigInteger()) for name in ("row_limit", "row_offset"))
     touched = [each for key in query.order for relation in key.path for each in relation.mentions] + filters.resources
     touched += [each for key in query.order for each in key.field.reads]
@@ -200,7 +199,7 @@ def _build(plan: LoadPlan, query: CollectionQuery, scope: Scope | None, position
     if query.cursor is None:
         rows = rows.order_by(*(term.clause() for term in terms)).limit(limit).offset(offset)
         return Statements(rows, count, resources, bounded)
-    _refuse_hidden(query, resource, scope)
+    _refuse_hidden(resource)
     keyset = Keyset(terms, backward=position is not None and position.backward)
     if position is not None:
         if len(position.values) != len(keyset):
@@ -230,26 +229,13 @@ def _terms(keys: Sequence[OrderKey], resource: Resource, joins: Joins) -> list[S
     return terms
 
 
-def _refuse_hidden(query: CollectionQuery, resource: Resource, scope: Scope | None) -> None:
-    """Refuse an order by what clients may not see: the values of a row's position can be read in its cursor."""
-    order = scope.relation.fact.order_by if scope is not None and not query.order else ()
-    columns = {column for expression in order for part in visitors.iterate(expression) for column in _columns_of(part)}
-    hidden = [item for item in resource.fields.values() if "GET" in item.hidden_in]
-    if any(isinstance(item.fact, ColumnFact) and item.fact.column in columns for item in hidden):
-        raise QueryError(
-            "Rows cannot be given by cursor in this order: it is by a column that is not shown. Sort by others with "
-            "`order_by`, or use `page`.",
-            reason="not_sortable",
-        )
-    if any(item in resource.key for item in hidden):
+def _refuse_hidden(resource: Resource) -> None:
+    """Refuse an order by a key that clients may not see: the values of a row's position can be read in its cursor."""
+    if any("GET" in item.hidden_in for item in resource.key):
         raise QueryError(
             f"{resource.name} rows cannot be given by cursor, because their key is not shown. Use `page`.",
             reason="not_sortable",
         )
-
-
-def _columns_of(part: Any) -> Iterable[Any]:
-    return part.base_columns if isinstance(part, sa.Column) else ()
 
 
 def _scoped(plan: LoadPlan, relation: Relation) -> tuple[sa.Select[Any], sa.Select[Any]]:

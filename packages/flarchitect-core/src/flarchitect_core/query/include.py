@@ -537,7 +537,7 @@ def _related_key(relation: Relation, attribute: str) -> Any:
     model = relation.source.model
     same_row = [getattr(source, item.attribute) == getattr(model, item.attribute) for item in relation.source.key]
     key = [getattr(target, item.attribute) for item in relation.target.key]
-    order = map(ClauseAdapter(sa.inspect(target).selectable).traverse, relation.fact.order_by)
+    order = map(ClauseAdapter(sa.inspect(target).selectable).traverse, relation.order_by)
     return (
         sa.select(getattr(target, attribute))
         .select_from(source)
@@ -557,7 +557,7 @@ def _is_one_of(columns: Sequence[Any]) -> Any:
 
 def _order(relation: Relation) -> list[Any]:
     target = relation.target
-    return [*relation.fact.order_by, *(getattr(target.model, item.attribute) for item in target.key)]
+    return [*relation.order_by, *(getattr(target.model, item.attribute) for item in target.key)]
 
 
 def _completer(attributes: Sequence[str], *, keep: bool) -> Callable[[Sequence[Any]], Sequence[Any]]:
