@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -585,6 +586,52 @@ def test_a_row_that_may_be_seen_and_not_deleted_is_not_told_to_be_gone(open_api,
     assert api.client.delete("/api/notes/1", headers=ADA).status_code == 200
     assert api.client.delete("/api/notes?id__in=2,4&max_affected=5", headers=BOB).status_code == 200
     assert api.ids("/api/notes", ADA) == [3, 5, 6]
+
+
+# --- the guide --------------------------------------------------------------------------------------------------------
+
+
+class Desk(DeclarativeBase):
+    pass
+
+
+class Ticket(Desk):
+    __tablename__ = "ticket"
+
+    class Meta:
+        pass
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    title: Mapped[str]
+    customer_id: Mapped[int]
+
+
+def test_the_policy_of_the_guide_does_what_the_guide_says(database_kind, server_database, kept_engine, guest_of):
+    if database_kind != "postgresql":
+        pytest.skip("Only PostgreSQL has row level security.")
+    page = (Path(__file__).resolve().parents[3] / "docs" / "howto" / "row-policies.md").read_text(encoding="utf-8")
+    policy = page.partition("```sql\n")[2].partition("```")[0]
+    Desk.metadata.create_all(kept_engine)
+    with kept_engine.begin() as connection:
+        connection.exec_driver_sql(policy)
+        tickets = [{"title": "No sound", "customer_id": 1}, {"title": "No picture", "customer_id": 2}]
+        connection.execute(sa.insert(Ticket), tickets)
+    url = guest_of(server_database, ["GRANT ALL ON ticket TO", "GRANT USAGE ON SEQUENCE ticket_id_seq TO"])
+    claims = {"app.user_id": "id", "app.roles": lambda user: user.roles}
+    app = make_app(Desk, url, parts=[RestPart()], API_DATABASE_CLAIMS=claims)
+    users = {"ann": SimpleNamespace(id=1, roles=[]), "sam": SimpleNamespace(id=7, roles=["staff"])}
+    app.before_request(lambda: set_current_user(users.get(request.headers.get("X-User"))))
+    api = Api(app, state_of(app).database.engine, None)
+    try:
+        for name, ids in (("ann", [1]), ("sam", [1, 2]), ("nobody", [])):
+            assert api.ids("/api/tickets", {"X-User": name}) == ids
+        ticket = {"title": "Echo", "customer_id": 2}
+        error_of(api.client.post("/api/tickets", json=ticket, headers={"X-User": "ann"}), 403, "database_permission")
+        assert api.client.patch("/api/tickets/2", json=ticket, headers={"X-User": "ann"}).status_code == 404
+        assert api.client.post("/api/tickets", json=ticket, headers={"X-User": "sam"}).status_code == 201
+    finally:
+        api.engine.dispose()
+        Desk.metadata.drop_all(kept_engine)
 
 
 # --- start ------------------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ What happens to a block depends on its language:
 | `json` | parsed; after a `console` block compared with the last answer: what is shown must be in it, and equal |
 | `http` | status line, headers and, after an empty line, the body of the last answer |
 | `text` | compared with what its marker names |
+| `sql` | nothing: it needs a server, and its marker says what runs it |
 
 Values that differ each time (`datetime`, `response_ms`, a made request id) are compared by type. A comment above a
 block changes this, and is not seen by readers:
@@ -128,7 +129,7 @@ class Reader:
             if block.language == "page":
                 self.read(block.text, compare=False)
                 continue
-            known = {"python", "pycon", "console", "json", "http", "text"}
+            known = {"python", "pycon", "console", "json", "http", "text", "sql"}
             assert block.language in known, f"{block.where}: a block of {block.language!r}"
             if block.marker.startswith("skip"):
                 assert re.fullmatch(r"skip, \w.+", block.marker), f"{block.where}: a reason is missing"
@@ -274,6 +275,9 @@ class Reader:
         given = self._answer.get_json(force=True)
         selected = {name: given.get(name, "(absent)") for name in shown}
         assert steady(selected) == steady(shown), block.where
+
+    def _sql(self, block: Block) -> None:
+        pytest.fail(f"{block.where}: say by a marker what runs it")
 
     def _text(self, block: Block) -> None:
         if block.marker == "error":
