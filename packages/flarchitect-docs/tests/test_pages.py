@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 from typing import Any
 
 import pytest
+import yaml
 from flask import Flask
 from hypothesis import given
 from hypothesis import strategies as st
@@ -329,6 +330,43 @@ def test_below_a_proxy_every_url_has_its_prefix(make_app: Callable[..., Flask]) 
     assert elements.all("redoc", **{"spec-url": "/shop/docs/apispec.json"})
     assert all(url.startswith(("/shop/docs/", "data:")) for url in elements.urls())
     assert client.get("/openapi.json", headers=headers).location == "/shop/docs/apispec.json"
+
+
+@pytest.mark.contract("docs 2")
+@pytest.mark.parametrize("path", ["/docs/apispec.json", "/docs/openapi.yaml"])
+def test_below_a_proxy_the_document_says_where_its_paths_begin(make_app: Callable[..., Flask], path: str) -> None:
+    app = make_app()
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1)  # type: ignore[method-assign]
+    client = app.test_client()
+
+    def served(prefix: str) -> tuple[object, str | None]:
+        answer = client.get(path, headers={"X-Forwarded-Prefix": prefix} if prefix else {})
+        return yaml.safe_load(answer.text).get("servers"), answer.get_etag()[0]
+
+    assert served("")[0] is None
+    assert served("/shop")[0] == [{"url": "/shop"}]
+    assert served("/a shop/{x}")[0] == [{"url": "/a%20shop/%7Bx%7D"}]
+    # Each is kept, and each has a tag of its own.
+    assert served("/shop") == served("/shop")
+    assert len({served(prefix)[1] for prefix in ("", "/shop", "/other")}) == 3
+    for number in range(40):
+        assert served(f"/{number}")[0] == [{"url": f"/{number}"}]
+
+
+def test_servers_that_are_configured_are_told_below_a_proxy_too(make_app: Callable[..., Flask]) -> None:
+    servers = [{"url": "https://api.example.org"}]
+    app = make_app(API_SERVER_URLS=servers)
+    app.wsgi_app = ProxyFix(app.wsgi_app, x_prefix=1)  # type: ignore[method-assign]
+    answer = app.test_client().get("/docs/apispec.json", headers={"X-Forwarded-Prefix": "/shop"})
+    assert answer.get_json()["servers"] == servers
+
+
+@pytest.mark.contract("docs 2")
+@pytest.mark.parametrize("path", ["/docs", "/docs/", "/openapi.json", "/docs/apispec.json"])
+def test_every_url_says_which_methods_it_has(client_of: Callable[..., Client], path: str) -> None:
+    answer = client_of().options(path)
+    assert answer.status_code in (200, 204)
+    assert set(answer.allow) == {"GET", "HEAD", "OPTIONS"}
 
 
 def test_a_taken_path_stops_the_start(make_app: Callable[..., Flask]) -> None:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from functools import cached_property
+from threading import RLock
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import yaml
 
+from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.http.encoding import encode_json
 from flarchitect_docs import options
 from flarchitect_docs.document.build import build_spec
@@ -23,6 +26,9 @@ else:
     SafeDumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
 
 __all__ = ["Document", "Documents"]
+
+
+_PREFIXES_MAX = 8
 
 
 class Document:
@@ -40,6 +46,27 @@ class Document:
         self.version = version
         self.json = encode_json(content)
         self.etag = hashlib.sha256(self.json).hexdigest()[:32]
+        # The paths may come from a header, so that there is no end to them.
+        self._below: BoundedCache[str, Document] = BoundedCache(_PREFIXES_MAX)
+
+    def below(self, path: str) -> Document:
+        """Give the same for who reads it below a path, such as that of a proxy: it says that its paths begin there.
+
+        Args:
+            path: As WSGI has it (`SCRIPT_NAME`); empty at the root of a host.
+        """
+        if not path or "servers" in self.content:
+            return self
+
+        def make() -> Document:
+            members: dict[str, Any] = {}
+            for name, value in self.content.items():
+                members[name] = value
+                if name == "info":
+                    members["servers"] = [{"url": quote(path)}]
+            return Document(members, self.version)
+
+        return self._below.get(path, make)
 
     @cached_property
     def yaml(self) -> bytes:
@@ -59,6 +86,8 @@ class Documents:
     def __init__(self, state: ApplicationState) -> None:
         self._state = state
         self._kept: dict[str, tuple[object, CustomSpec, Document]] = {}
+        # Entered again by a plugin that asks for the document while it is written.
+        self._writing = RLock()
 
     def current(self, version: str | None = None) -> Document:
         """Give the document for the routes of now; it needs no request, and no database.
@@ -81,11 +110,13 @@ class Documents:
 
     def _made(self, version: str | None) -> tuple[CustomSpec, Document]:
         wanted = version or self._state.settings.get(options.OPENAPI_VERSION)
-        mark = self._mark()
         kept = self._kept.get(wanted)
-        if kept is None or kept[0] != mark:
-            spec = build_spec(self._state, wanted)
-            kept = self._kept[wanted] = mark, spec, Document(spec.content(), wanted)
+        if kept is None or kept[0] != self._mark():
+            with self._writing:
+                mark, kept = self._mark(), self._kept.get(wanted)
+                if kept is None or kept[0] != mark:
+                    spec = build_spec(self._state, wanted)
+                    kept = self._kept[wanted] = mark, spec, Document(spec.content(), wanted)
         return kept[1], kept[2]
 
     def _mark(self) -> object:

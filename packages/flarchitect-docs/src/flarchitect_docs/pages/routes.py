@@ -89,5 +89,4 @@ def _add(
         view,
         methods=list(methods),
         strict_slashes=endpoint != PAGE,
-        provide_automatic_options="OPTIONS" not in methods,
     )

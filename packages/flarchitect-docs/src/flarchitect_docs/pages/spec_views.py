@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Response, request, url_for
 
+from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.http.negotiation import Format, require_format
 from flarchitect_docs import options
 from flarchitect_docs.pages.endpoints import SPEC
@@ -24,6 +25,8 @@ _OPENAPI = Format("openapi", ("application/vnd.oai.openapi+json",))
 _YAML = Format("yaml", ("application/yaml", "application/x-yaml", "text/yaml", "application/vnd.oai.openapi"))
 
 _PREFLIGHT_SECONDS = 600
+# Three forms, below a few prefixes.
+_KEPT_MAX = 12
 
 
 class SpecViews:
@@ -36,7 +39,7 @@ class SpecViews:
         self._origins = _origins(settings)
         self._offered = (_JSON, _OPENAPI, _YAML) if settings.get(options.DOCS_EXPOSE_YAML) else (_JSON, _OPENAPI)
         self._cache_control = _cache_control(settings, is_protected=access.is_protected)
-        self._kept: tuple[Document, dict[str, Representation]] | None = None
+        self._kept: BoundedCache[tuple[str, str], Representation] = BoundedCache(_KEPT_MAX)
 
     def spec(self) -> Response:
         """Give the document in the form that the client likes best."""
@@ -65,14 +68,9 @@ class SpecViews:
         return self._shared(answer)
 
     def _representation(self, form: Format) -> Representation:
-        document = self._documents.current()
-        kept = self._kept
-        if kept is None or kept[0] is not document:
-            kept = self._kept = document, {}
+        document = self._documents.current().below(request.script_root)
         # Each when somebody wants it: YAML takes far longer than all the rest.
-        if form.name not in kept[1]:
-            kept[1][form.name] = _form(document, form)
-        return kept[1][form.name]
+        return self._kept.get((document.etag, form.name), lambda: _form(document, form))
 
     # --- pages of other origins ---------------------------------------------------------------------------------------
 
