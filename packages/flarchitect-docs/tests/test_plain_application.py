@@ -8,6 +8,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -297,6 +298,46 @@ def test_a_template_reaches_nothing_but_its_variables(tmp_path: Any) -> None:
     template.write_text("{{ config.__class__.__mro__ }}")
     with pytest.raises(Exception, match="unsafe"):
         Application(API_DESCRIPTION=str(template)).document  # noqa: B018
+
+
+@pytest.mark.contract("docs 4")
+@pytest.mark.parametrize(
+    "written, sentence",
+    [
+        (None, "there is no such file"),
+        (b"caf\xe9", "cannot be used: 'utf-8' codec"),
+        (b"{% if %}", "cannot be used: Expected an expression"),
+    ],
+)
+def test_a_file_that_is_no_description_stops_the_start(tmp_path: Path, written: bytes | None, sentence: str) -> None:
+    file = tmp_path / "about.md"
+    if written is not None:
+        file.write_bytes(written)
+    with pytest.raises(ConfigurationError, match=f"API_DESCRIPTION.*{sentence}"):
+        Application(API_DESCRIPTION=str(file))
+
+
+def test_a_template_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    template = tmp_path / "about.md"
+    template.write_text("{{ nothing.at.all }}")
+    plain = Application(API_DESCRIPTION=str(template))
+    with pytest.raises(ConfigurationError, match=r"about\.md cannot be used: 'nothing' is undefined"):
+        plain.document  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    "option, value",
+    [
+        ("API_DESCRIPTION", 5),
+        ("API_DESCRIPTION", {"GET": None}),
+        ("API_ADDITIONAL_QUERY_PARAMS", {"name": "a"}),
+        ("API_ADDITIONAL_QUERY_PARAMS", [{"in": "query"}]),
+        ("API_ADDITIONAL_QUERY_PARAMS", ["a"]),
+    ],
+)
+def test_an_option_of_another_shape_stops_the_start(option: str, value: object) -> None:
+    with pytest.raises(ConfigurationError, match=f"{option} must be"):
+        Application(**{option: value})
 
 
 class Signature(PluginBase):

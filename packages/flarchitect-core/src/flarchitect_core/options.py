@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flarchitect_core.settings import (
@@ -18,6 +19,21 @@ from flarchitect_core.settings import (
     share,
     text,
     url_path,
+)
+
+_texts = Expectation(
+    "a text, or a dictionary of methods and texts",
+    lambda value: (
+        isinstance(value, str)
+        or (isinstance(value, Mapping) and all(isinstance(part, str) for each in value.items() for part in each))
+    ),
+)
+_parameters = Expectation(
+    "a list of parameter objects of OpenAPI, each a dictionary with a name",
+    lambda value: (
+        isinstance(value, (list, tuple))
+        and all(isinstance(each, Mapping) and each.get("name") and isinstance(each["name"], str) for each in value)
+    ),
 )
 
 CASES = ("camel", "pascal", "snake", "screaming_snake", "kebab", "screaming_kebab")
@@ -480,7 +496,7 @@ UNKNOWN_PARAMETERS = Option(
 ADDITIONAL_QUERY_PARAMS: Option[Any] = Option(
     "ADDITIONAL_QUERY_PARAMS",
     (),
-    anything,
+    _parameters,
     "Parameter objects for the document; hooks read their values from the request.",
     meta=True,
     method=True,
@@ -895,14 +911,14 @@ TAG_GROUP: Option[str | None] = Option(
 DESCRIPTION: Option[Any] = Option(
     "DESCRIPTION",
     None,
-    anything,
+    _texts,
     "Description of a model, or of one method of it, in the document.",
     True,
     True,
     topic="Documentation",
 )
 SUMMARY: Option[Any] = Option(
-    "SUMMARY", None, anything, "Summary of a method in the document.", True, True, topic="Documentation"
+    "SUMMARY", None, _texts, "Summary of a method in the document.", True, True, topic="Documentation"
 )
 GET_MANY_DESCRIPTION: Option[str | None] = Option(
     "GET_MANY_DESCRIPTION",

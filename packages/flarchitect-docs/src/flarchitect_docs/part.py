@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, ClassVar
 
+from flarchitect_core import options as core
 from flarchitect_core.findings import Finding
 from flarchitect_core.part import Part
 from flarchitect_core.settings import Option
@@ -14,6 +15,7 @@ from flarchitect_docs.bundle import register_bundle
 from flarchitect_docs.cli import add_openapi_commands
 from flarchitect_docs.discovery import register_discovery
 from flarchitect_docs.document.documents import Documents
+from flarchitect_docs.document.templates import check_file
 from flarchitect_docs.options import DOCS_OPTIONS
 from flarchitect_docs.pages.access import diagnose_access
 from flarchitect_docs.pages.routes import check_pages, register_pages
@@ -30,8 +32,11 @@ class DocsPart(Part):
     options: ClassVar[Sequence[Option[Any]]] = DOCS_OPTIONS
 
     def check(self, state: ApplicationState) -> None:
-        """Look for URLs that are taken, and for a login that nobody could use."""
+        """Look for URLs that are taken, for a login that nobody could use, and for a description that is not there."""
         check_pages(state)
+        description = state.settings.get(core.DESCRIPTION)
+        if isinstance(description, str):
+            check_file(description, state, core.DESCRIPTION.key)
 
     def install(self, state: ApplicationState) -> None:
         """Make ready the document, which is written when somebody asks for it, its pages, and the commands about it."""

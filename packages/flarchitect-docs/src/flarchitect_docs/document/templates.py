@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from jinja2 import Environment, TemplateError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from flarchitect_core import options as core
 from flarchitect_core.catalogue.access import security_schemes_of
+from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.redaction import redact_value
 from flarchitect_docs.document.envelope import EnvelopeSchemas
 
 if TYPE_CHECKING:
     from flarchitect_core.state import ApplicationState
 
-__all__ = ["default_description", "rendered", "text_or_file", "visible_config"]
+__all__ = ["check_file", "default_description", "rendered", "text_or_file", "visible_config"]
 
+_UNUSABLE = (OSError, UnicodeDecodeError, TemplateError)
+_LOOKS_LIKE_A_FILE = re.compile(r"\S+\.(?:md|markdown|txt|html|j2|jinja2?)")
 _SECRETS = ("*KEY*", "*SECRET*", "*PASSWORD*", "*TOKEN*", "*CREDENTIAL*")
 
 
@@ -27,16 +32,49 @@ def text_or_file(value: str, state: ApplicationState) -> str:
     """Give a text as it is, and the content of a file, which is a template, in place of its path.
 
     A relative path is looked for in the folder of the application.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or is no template.
     """
-    if "\n" in value or len(value) > 500 or not value.strip():
+    path = _file(value, state)
+    if path is None:
         return value
+    try:
+        return rendered(path.read_text(encoding="utf-8"), state)
+    except _UNUSABLE as error:
+        raise ConfigurationError(_told(path, error)) from error
+
+
+def check_file(value: str, state: ApplicationState, key: str) -> None:
+    """Report a text that names a file which is not there, or of which nothing can be made."""
+    path = _file(value, state)
+    if path is None:
+        if _LOOKS_LIKE_A_FILE.fullmatch(value.strip()):
+            state.report.problem(
+                f"{key} is {value!r}, and there is no such file in {state.app.root_path}. Mend the path, or write the "
+                f"text itself."
+            )
+        return
+    try:
+        Environment().parse(path.read_text(encoding="utf-8"))  # noqa: S701 - nothing is written
+    except _UNUSABLE as error:
+        state.report.problem(f"{key}: {_told(path, error)}")
+
+
+def _file(value: str, state: ApplicationState) -> Path | None:
+    """Give the file that a text names; `None` of a text that stands for itself."""
+    if "\n" in value or len(value) > 500 or not value.strip():
+        return None
     path = Path(value)
     path = path if path.is_absolute() else Path(state.app.root_path, value)
     try:
-        is_file = path.is_file()
-    except OSError:
-        return value
-    return rendered(path.read_text(encoding="utf-8"), state) if is_file else value
+        return path if path.is_file() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _told(path: Path, error: Exception) -> str:
+    return f"The file {path} cannot be used: {error}. It must be a template of Jinja in UTF-8."
 
 
 def default_description(state: ApplicationState) -> str:
