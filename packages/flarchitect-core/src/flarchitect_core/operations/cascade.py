@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ from sqlalchemy.orm import (
     lazyload,
 )
 from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.util import ClauseAdapter
 
 from flarchitect_core import options
 from flarchitect_core.errors import ConflictError
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from flarchitect_core.operations.executor import SessionExecutor
     from flarchitect_core.settings import Settings
 
-__all__ = ["dependents_of", "hold_for_delete", "require_deletable", "require_policy"]
+__all__ = ["CascadeRules", "dependents_of", "hold_for_delete"]
 
 _KEYS_PER_STATEMENT = 500
 # Collections that are never held in memory; the ORM asks for them itself.
@@ -41,7 +42,7 @@ def dependents_of(
     session: Session,
     instances: Sequence[Any],
     settings: Settings,
-    check: Callable[[Sequence[Any]], None] | None = None,
+    rules: CascadeRules | None = None,
 ) -> list[Any]:
     """Find the rows that a cascade removes with rows of one model: their children, and theirs, each once.
 
@@ -51,17 +52,18 @@ def dependents_of(
     what hangs on what.
 
     Args:
-        check: Called with the rows that were found, before any of them is changed.
+        rules: What the rows that were found are checked by, before any of them is changed.
 
     Raises:
         ConflictError: A model forbids it, or there are more rows than `API_CASCADE_ROWS_MAX`.
     """
     if not instances:
         return []
-    search = _Search(session, settings, settings.get(options.CASCADE_ROWS_MAX, model=type(instances[0])))
+    search = _Search(session, settings, settings.get(options.CASCADE_ROWS_MAX, model=type(instances[0])), rules)
     found = search.dependents_of(instances)
-    if check is not None:
-        check(found)
+    if rules is not None:
+        rules.require_deletable(found)
+        rules.require_policy(search.links(), "delete")
     search.untie()
     return found
 
@@ -70,12 +72,12 @@ def hold_for_delete(
     session: Session,
     instances: Sequence[Any],
     settings: Settings,
-    check: Callable[[Sequence[Any], RowAction], None] | None = None,
+    rules: CascadeRules | None = None,
 ) -> None:
     """Load at once what the ORM would load row by row to delete rows of one model.
 
     Args:
-        check: Called with the rows that the ORM deletes with them, and with those in which it clears what refers to
+        rules: What the rows that the ORM deletes with them are checked by, and those in which it clears what refers to
             them.
 
     Raises:
@@ -83,60 +85,65 @@ def hold_for_delete(
     """
     if not instances:
         return
-    search = _Search(session, settings, settings.get(options.CASCADE_ROWS_MAX, model=type(instances[0])))
+    search = _Search(session, settings, settings.get(options.CASCADE_ROWS_MAX, model=type(instances[0])), rules)
     deleted, cleared = search.hold(instances)
-    if check is not None:
-        check(deleted, "delete")
-        check(cleared, "update")
+    if rules is not None:
+        rules.require_policy([*deleted, *search.links()], "delete")
+        rules.require_policy(cleared, "update")
 
 
-def require_policy(
-    session: Session, registry: Registry, executor: SessionExecutor, instances: Sequence[Any], action: RowAction
-) -> None:
-    """Check, by the policies of their models, rows that the ORM writes because another one is deleted.
+@dataclass(frozen=True, slots=True)
+class CascadeRules:
+    """What a request may do with rows that it did not name, because others are deleted."""
 
-    Raises:
-        ConflictError: The request may not write one of them.
-    """
-    for mapper, rows in _by_mapper(instances):
-        resource = registry.known(mapper.class_)
-        if resource is None:
-            continue
-        for row in rows:
-            executor.judge.may_write(resource, action, row)
-        if not executor.judge.permits_unseen(session, resource, [resource.key_of(row) for row in rows], action):
-            raise _not_permitted("rows that this request may not change or delete")
+    session: Session
+    registry: Registry
+    executor: SessionExecutor
 
+    def require_policy(self, instances: Sequence[Any], action: RowAction) -> None:
+        """Check, by the policies of their models, rows that the ORM writes because another one is deleted.
 
-def require_deletable(
-    session: Session, registry: Registry, executor: SessionExecutor, instances: Sequence[Any]
-) -> None:
-    """Check that a request may delete rows that it did not name.
+        Raises:
+            ConflictError: The request may not write one of them.
+        """
+        judge = self.executor.judge
+        for mapper, rows in _by_mapper(instances):
+            resource = self.registry.known(mapper.class_)
+            if resource is None:
+                continue
+            keys = [resource.key_of(row) for row in rows]
+            for row in rows:
+                judge.may_write(resource, action, row)
+            if not judge.permits_unseen(self.session, resource, keys, action):
+                raise _not_permitted("rows that this request may not change or delete")
 
-    It may not where it would have to see them first and cannot, or where their model is published without DELETE. Rows
-    of models that are not published have no rules, but may be of another tenant.
+    def require_deletable(self, instances: Sequence[Any]) -> None:
+        """Check that a request may delete rows that it did not name.
 
-    Raises:
-        ConflictError: It may not.
-    """
-    for mapper, rows in _by_mapper(instances):
-        resource = registry.known(mapper.class_)
-        if resource is None:
-            continue
-        if registry.get(mapper.class_) is not None and "DELETE" not in resource.methods:
-            raise _not_permitted(f"{resource.name} rows, which cannot be deleted here,")
-        key = [item.fact.attribute for item in resource.key]
-        every: sa.Select[Any] = sa.select(sa.func.count()).select_from(resource.model).where(is_one_of(key))
-        seen = executor.restricted((resource,), every)
-        keys = [resource.key_of(row) for row in rows]
-        for row in rows:
-            executor.judge.may_write(resource, "delete", row)
-        if not executor.judge.permits(session, resource, keys, "delete"):
-            raise _not_permitted("rows that this request may not delete")
-        if seen is every:
-            continue
-        if sum(session.execute(seen, some).scalar_one() for some in parts_of(keys)) != len(rows):
-            raise _not_permitted("rows that this request may not delete")
+        It may not where it would have to see them first and cannot, or where their model is published without DELETE.
+        Rows of models that are not published have no rules, but may be of another tenant.
+
+        Raises:
+            ConflictError: It may not.
+        """
+        for mapper, rows in _by_mapper(instances):
+            resource = self.registry.known(mapper.class_)
+            if resource is None:
+                continue
+            if self.registry.get(mapper.class_) is not None and "DELETE" not in resource.methods:
+                raise _not_permitted(f"{resource.name} rows, which cannot be deleted here,")
+            key = [item.fact.attribute for item in resource.key]
+            every: sa.Select[Any] = sa.select(sa.func.count()).select_from(resource.model).where(is_one_of(key))
+            seen = self.executor.restricted((resource,), every)
+            keys = [resource.key_of(row) for row in rows]
+            for row in rows:
+                self.executor.judge.may_write(resource, "delete", row)
+            if not self.executor.judge.permits(self.session, resource, keys, "delete"):
+                raise _not_permitted("rows that this request may not delete")
+            if seen is every:
+                continue
+            if sum(self.session.execute(seen, some).scalar_one() for some in parts_of(keys)) != len(rows):
+                raise _not_permitted("rows that this request may not delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +156,19 @@ class _Edge:
 
 
 class _Search:
-    def __init__(self, session: Session, settings: Settings, most: int) -> None:
+    def __init__(self, session: Session, settings: Settings, most: int, rules: CascadeRules | None) -> None:
         self._session = session
         self._settings = settings
         self._most = most
+        self._rules = rules
         self._found: dict[Any, Any] = {}
+        self._links: dict[Any, Any] = {}
         self._roots = 0
         self._edges: list[_Edge] = []
+
+    def links(self) -> list[Any]:
+        """List the rows of secondary tables that the ORM removes with what was found, as far as they have rules."""
+        return [row for key, row in self._links.items() if key not in self._found]
 
     def dependents_of(self, instances: Sequence[Any]) -> list[Any]:
         self._found = {_identity(instance): instance for instance in instances}
@@ -178,6 +191,7 @@ class _Search:
             for mapper, parents in _by_mapper(generation):
                 for relationship in _loaded_with_a_delete(mapper, self._session):
                     edges = self._load(relationship, parents, lazyload("*"))
+                    self._load_links(relationship, parents)
                     children = {_identity(edge.child): edge.child for edge in edges}
                     if relationship.cascade.delete:
                         self._found.update(children)
@@ -203,6 +217,7 @@ class _Search:
             target = relationship.mapper
             key = [getattr(target.class_, name) for name in _key_names(target)]
             edges = self._load(relationship, parents, Load(target.class_).load_only(*key), lazyload("*"))
+            self._load_links(relationship, parents)
             if edges and not self._settings.get(options.ALLOW_DELETE_DEPENDENTS, model=mapper.class_):
                 raise _forbidden(mapper, relationship, "API_ALLOW_DELETE_DEPENDENTS")
 
@@ -239,6 +254,28 @@ class _Search:
                 raise self._too_large()
         _hold(relationship, parents, edges)
         return edges
+
+    def _load_links(self, relationship: Relationship, parents: Sequence[Any]) -> None:
+        """Load the rows of a secondary table that lead from the parents to others, where they are rows with rules."""
+        association = None if self._rules is None else self._rules.registry.association(relationship.secondary)
+        if association is None:
+            return
+        source: Any = aliased(relationship.parent.class_)
+        names = _key_names(relationship.parent)
+        key = [getattr(source, name) for name in names]
+        statement: sa.Select[Any] = (
+            sa.select(association.model)
+            .join(source, ClauseAdapter(sa.inspect(source).selectable).traverse(relationship.primaryjoin))
+            .where(is_one_of(key))
+            .options(lazyload("*"))
+            .limit(self._most + 1)
+        )
+        known = len(self._links)
+        for some in parts_of([tuple(getattr(parent, name) for name in names) for parent in parents]):
+            rows = self._session.execute(statement, some).scalars()
+            self._links.update((_identity(row), row) for row in rows)
+            if len(self._links) - known > self._most:
+                raise self._too_large()
 
     def untie(self) -> None:
         """Take apart the rows that hang on each other in a circle, which cannot be removed one after the other."""

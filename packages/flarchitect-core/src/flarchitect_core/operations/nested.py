@@ -24,9 +24,10 @@ from flarchitect_core import options
 from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.errors import ApiError, ConflictError, ValidationError
 from flarchitect_core.events import Change
-from flarchitect_core.operations.cascade import hold_for_delete, require_policy
+from flarchitect_core.operations.cascade import CascadeRules, hold_for_delete
 from flarchitect_core.operations.failures import row_is_referred_to, write_failure
 from flarchitect_core.operations.instances import InstanceMaker
+from flarchitect_core.operations.link_rows import LinkRows
 from flarchitect_core.operations.nested_bodies import NestedBodies, NestedReader, too_many_nested_rows
 from flarchitect_core.operations.nested_relations import NestedRelation, nested_relation
 from flarchitect_core.operations.operation import Operation
@@ -71,6 +72,11 @@ class NestedWrites:
         self._rows_max = state.settings.get(options.NESTED_ROWS_MAX)
         self._bodies = NestedBodies(list(state.registry), links, state.settings)
         self._references = {resource.model: References(resource, state.registry) for resource in state.registry}
+        self._link_rows = {
+            relation: LinkRows(nested, relation.association, state)
+            for relation, nested in links.items()
+            if relation.association is not None
+        }
         self._makers = {resource.model: InstanceMaker(resource.facts) for resource in state.registry}
 
     def reader(self, resource: Resource, method: str) -> NestedReader | None:
@@ -118,7 +124,9 @@ class NestedWrites:
             self._make(work, root)
             session.add_all([row.instance for row in _all(root)])
             self._flush(session, root)
-        operation.changes += [*removed, *(row.change() for row in _all(root) if row.is_changed and not row.is_root)]
+            linked = self._link(work, root)
+        changed = [row.change() for row in _all(root) if row.is_changed and not row.is_root]
+        operation.changes += [*removed, *changed, *linked]
         return resource.key_of(root.instance)
 
     # --- the tree -----------------------------------------------------------------------------------------------------
@@ -133,7 +141,7 @@ class NestedWrites:
             entries = value if isinstance(value, list) else [] if value is None else [value]
             paths = [(*here, str(position)) if isinstance(value, list) else here for position in range(len(entries))]
             rows = [self._tree(relation.target, entry, where) for entry, where in zip(entries, paths, strict=True)]
-            row.links.append(_Link(self._links[relation], row, rows, here))
+            row.links.append(_Link(self._links[relation], row, rows, here, self._link_rows.get(relation)))
         return row
 
     # --- looking up ---------------------------------------------------------------------------------------------------
@@ -149,7 +157,7 @@ class NestedWrites:
                     groups.setdefault(link.nested, []).append(link)
             for nested, links in groups.items():
                 self._find_rows(work, nested, links, errors)
-                self._find_members(work, nested, links)
+                self._find_members(work, nested, self._link_rows.get(nested.relation), links)
             level = [row for links in groups.values() for link in links for row in link.rows]
         for link in _links(root):
             # A child that is left out here and given elsewhere has moved.
@@ -197,7 +205,9 @@ class NestedWrites:
                     errors.add(row.path, [f"There is no {target.name} with this {names}."])
                 seen.add(row.key)
 
-    def _find_members(self, work: _Work, nested: NestedRelation, links: Sequence[_Link]) -> None:
+    def _find_members(
+        self, work: _Work, nested: NestedRelation, link_rows: LinkRows | None, links: Sequence[_Link]
+    ) -> None:
         """Load the rows that relations lead to now, as far as the request may see them."""
         source = nested.relation.source
         parents = {source.key_of(link.row.instance): link for link in links if link.row.instance is not None}
@@ -205,11 +215,15 @@ class NestedWrites:
             return
         origin: Any = aliased(source.model)
         keys = [getattr(origin, item.attribute) for item in source.key]
-        statement = follow(sa.select(nested.target.model, *keys), origin, nested.relation).where(is_one_of(keys))
-        statement = statement.options(lazyload("*")).limit(self._rows_max + 1)
+        if link_rows is None:
+            statement = follow(sa.select(nested.target.model, *keys), origin, nested.relation)
+        else:
+            statement = link_rows.select(origin, keys)
+        statement = statement.where(is_one_of(keys)).options(lazyload("*")).limit(self._rows_max + 1)
         found = 0
-        for instance, *key in work.run(nested.relation.mentions, statement, list(parents)):
-            parents[tuple(key)].members.append(instance)
+        for instance, *others in work.run(nested.relation.mentions, statement, list(parents)):
+            linking, key = others[: -len(keys)], others[-len(keys) :]
+            parents[tuple(key)].add_member(instance, linking)
             found += 1
         if found > self._rows_max:
             raise too_many_nested_rows(
@@ -296,12 +310,19 @@ class NestedWrites:
                 judge.require_possible(row.resource, "create")
             elif not row.is_root and row.changes:
                 wanted.setdefault((row.resource, "update"), []).append((row.instance, row.changes))
+        for link, link_rows in _linking(root):
+            if link.added():
+                judge.require_possible(link_rows.resource, "create")
+            unlinked = wanted.setdefault((link_rows.resource, "delete"), [])
+            unlinked.extend((row, {}) for row in link.removed_link_rows())
         for link in _links(root):
             target, nested = link.nested.target, link.nested
-            if nested.kind != "children":
+            if nested.kind == "children":
+                given = [row.instance for row in link.rows if row.instance is not None]
+                moved = [instance for instance in given if instance not in link.members]
+                wanted.setdefault((target, "update"), []).extend((instance, {}) for instance in moved)
+            elif not nested.deletes_orphans:
                 continue
-            moved = [row.instance for row in link.rows if row.instance is not None and row.instance not in link.members]
-            wanted.setdefault((target, "update"), []).extend((instance, {}) for instance in moved)
             action: RowAction = "delete" if nested.deletes_orphans else "update"
             wanted.setdefault((target, action), []).extend((member, {}) for member in link.removed())
         for (resource, action), rows in wanted.items():
@@ -331,15 +352,15 @@ class NestedWrites:
 
     def _remove(self, work: _Work, root: _Row) -> list[Change]:
         """Unlink or delete what lists leave out, before anything new could be in its way."""
-        changes: list[Change] = []
+        changes = self._unlink(work, root)
         for link in _links(root):
             nested, target = link.nested, link.nested.target
-            if link.row.instance is not None and not nested.is_direct:
+            if link.row.instance is not None and not nested.is_direct and link.link_rows is None:
                 _hold(link)
             if nested.deletes_orphans and work.executor.judge.has_policies:
                 # What hangs on them goes with them.
-                check = partial(require_policy, work.session, self._registry, work.executor)
-                hold_for_delete(work.session, link.removed(), self._settings, check)
+                rules = CascadeRules(work.session, self._registry, work.executor)
+                hold_for_delete(work.session, link.removed(), self._settings, rules)
             for member in link.removed():
                 hooks = self._hooks[target.model]
                 if nested.deletes_orphans:
@@ -357,11 +378,21 @@ class NestedWrites:
                         setattr(member, name, None)
                     work.session.add(hooks.updating(member))
                     changes.append(Change(target, "updated", target.key_of(member)))
-                else:
+                elif link.link_rows is None:
                     _take_out(link, member)
         if any(link.removed() for link in _links(root)):
             self._flush(work.session, root)
             self._check_all_left(root)
+        return changes
+
+    def _unlink(self, work: _Work, root: _Row) -> list[Change]:
+        """Remove the links that are rows of a model, before what they link may be deleted."""
+        changes: list[Change] = []
+        linking = list(_linking(root))
+        for link, link_rows in linking:
+            changes += link_rows.remove(work.session, work.executor, link.removed_link_rows())
+        if linking:
+            self._flush(work.session, root)
         return changes
 
     @staticmethod
@@ -401,6 +432,18 @@ class NestedWrites:
             if row.is_changed:
                 row.instance = hooks.updating(row.instance)
                 judge.may_write(row.resource, "update", row.instance, row.values if row.is_root else row.changes)
+
+    def _link(self, work: _Work, root: _Row) -> list[Change]:
+        """Add the links that are rows of a model, now that the keys of what they link are known."""
+        made: list[tuple[LinkRows, list[Any]]] = []
+        for link, link_rows in _linking(root):
+            source = link.row.instance
+            rows = [link_rows.make(work.operation, work.executor, source, each.instance) for each in link.added()]
+            made.append((link_rows, rows))
+            work.session.add_all(rows)
+        if made:
+            self._flush(work.session, root)
+        return [change for link_rows, rows in made for change in link_rows.changes("created", rows)]
 
     def _flush(self, session: Session, root: _Row) -> None:
         try:
@@ -470,7 +513,9 @@ class _Link:
     """What a body says of one relation of one row.
 
     Attributes:
+        link_rows: What its links are rows of, where a model with rules is mapped to the secondary table.
         members: The rows that it leads to now, as far as the request may see them.
+        linking: Member, by its identity in memory, to the rows of `link_rows` that lead to it.
         kept: The rows of the body for this relation, below whichever row.
     """
 
@@ -478,8 +523,25 @@ class _Link:
     row: _Row
     rows: list[_Row]
     path: Path
+    link_rows: LinkRows | None = None
     members: list[Any] = field(default_factory=list)
+    linking: dict[int, list[Any]] = field(default_factory=dict)
     kept: set[int] = field(default_factory=set)
+
+    def add_member(self, member: Any, linking: Sequence[Any]) -> None:
+        """Add a row that the relation leads to now, and what links it."""
+        if self.link_rows is None or id(member) not in self.linking:
+            self.members.append(member)
+        self.linking.setdefault(id(member), []).extend(linking)
+
+    def added(self) -> list[_Row]:
+        """List the rows of the body that the relation does not lead to yet."""
+        keys = {self.nested.target.key_of(member) for member in self.members}
+        return [row for row in self.rows if row.is_created or row.key not in keys]
+
+    def removed_link_rows(self) -> list[Any]:
+        """List what links the rows that are left out."""
+        return [row for member in self.removed() for row in self.linking[id(member)]]
 
     def removed(self) -> list[Any]:
         """List the rows that are left out."""
@@ -545,6 +607,13 @@ def _all(row: _Row) -> Iterator[_Row]:
 def _links(row: _Row) -> Iterator[_Link]:
     for each in _all(row):
         yield from each.links
+
+
+def _linking(row: _Row) -> Iterator[tuple[_Link, LinkRows]]:
+    """Give the links that are rows of a model, and what makes those."""
+    for link in _links(row):
+        if link.link_rows is not None:
+            yield link, link.link_rows
 
 
 def _filled(link: _Link, row: _Row) -> dict[str, Any]:
@@ -619,6 +688,12 @@ def _put_in(link: _Link) -> bool:
     related = [each.instance for each in link.rows]
     if nested.kind == "reference":
         return _refer(link)
+    if link.link_rows is not None:
+        # Instances show the links that SQLAlchemy is not to write.
+        if nested.is_held:
+            held: Any = related if nested.many else next(iter(related), None)
+            set_committed_value(row.instance, nested.attribute, held)
+        return False
     if nested.kind == "children":
         for each in link.rows:
             each.is_changed |= each.instance not in link.members
@@ -630,10 +705,10 @@ def _put_in(link: _Link) -> bool:
     if not nested.many:
         setattr(row.instance, nested.attribute, related[0] if related else None)
         return False
-    held = {id(member) for member in link.members}
+    members = {id(member) for member in link.members}
     collection = getattr(row.instance, nested.attribute)
     for instance in related:
-        if id(instance) in held:
+        if id(instance) in members:
             continue
         if nested.is_held:
             collection_adapter(collection).append_with_event(instance)
@@ -660,10 +735,11 @@ def _written(error: Exception, root: _Row) -> Resource:
     """Find the resource whose row the database refused."""
     match = re.match(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+([\w."`\[\]]+)', getattr(error, "statement", None) or "")
     name = re.sub(r'["`\[\]]', "", match[1]).rpartition(".")[2] if match else ""
-    for row in _all(root):
-        tables: Any = row.resource.facts.mapper.tables
+    linking = (link_rows.resource for _, link_rows in _linking(root) if link_rows.is_published)
+    for resource in (*(row.resource for row in _all(root)), *linking):
+        tables: Any = resource.facts.mapper.tables
         if any(getattr(table, "name", None) == name for table in tables):
-            return row.resource
+            return resource
     return root.resource
 
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
-import sqlalchemy as sa
-from sqlalchemy.orm import RelationshipDirection
+from sqlalchemy.orm import Mapper, RelationshipDirection, RelationshipProperty
 from sqlalchemy.orm.exc import UnmappedColumnError
 
 from flarchitect_core import options
+from flarchitect_core.model.inspect import ColumnFact
 
 if TYPE_CHECKING:
+    from flarchitect_core.model.registry import Registry
     from flarchitect_core.model.resource import Relation, Resource
     from flarchitect_core.settings import Settings
 
@@ -33,6 +34,9 @@ class NestedRelation:
         can_unlink: Whether all of them may be null.
         is_direct: Whether one row takes the key of the other, in attributes.
         deletes_orphans: Whether a related row that is left out is deleted.
+        link_to_source: Attributes of the model that is mapped to the secondary table, to those of the row itself that
+            they get their values from; empty unless a model is.
+        link_to_target: The same for the related row.
         is_held: Whether instances hold what it leads to, as they do unless it is dynamic or write-only.
         allowed: HTTP methods of the requests that may write through it.
     """
@@ -45,6 +49,8 @@ class NestedRelation:
     deletes_orphans: bool
     is_held: bool
     allowed: frozenset[str]
+    link_to_source: Mapping[str, str] = field(default_factory=dict)
+    link_to_target: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def many(self) -> bool:
@@ -93,11 +99,14 @@ def nested_relation(relation: Relation, settings: Settings) -> NestedRelation:
     holder, giver = (prop.parent, prop.mapper) if kind == "reference" else (prop.mapper, prop.parent)
     pairs = () if kind == "association" else tuple(prop.synchronize_pairs or ())
     columns = [taking for _, taking in pairs]
-    filled = {
-        taking: giving
-        for giving_column, taking_column in pairs
-        if (taking := _attribute(holder, taking_column)) and (giving := _attribute(giver, giving_column))
-    }
+    filled = _taken(holder, giver, pairs)
+    links: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
+    if relation.association is not None:
+        row = relation.association.facts.mapper
+        links = (
+            _taken(row, prop.parent, prop.synchronize_pairs or ()),
+            _taken(row, prop.mapper, prop.secondary_synchronize_pairs or ()),
+        )
     return NestedRelation(
         relation=relation,
         kind=kind,
@@ -106,10 +115,12 @@ def nested_relation(relation: Relation, settings: Settings) -> NestedRelation:
         can_unlink=all(column.nullable and not column.primary_key for column in columns),
         deletes_orphans=prop.cascade.delete_orphan,
         is_held=prop.lazy not in ("dynamic", "write_only"),
+        link_to_source=links[0],
+        link_to_target=links[1],
         allowed=frozenset(
             method
             for method in ("POST", "PUT", "PATCH")
-            if not relation.fact.viewonly
+            if not (relation.fact.viewonly or _is_fixed(source.registry, prop))
             and settings.get(options.ALLOW_NESTED_WRITES, model=source.model, method=method)
             and settings.get(options.ALLOW_NESTED_WRITES, model=target.model, method=method)
             and relation.fact.name
@@ -118,7 +129,25 @@ def nested_relation(relation: Relation, settings: Settings) -> NestedRelation:
     )
 
 
-def _attribute(mapper: sa.orm.Mapper[Any], column: Any) -> str | None:
+def _is_fixed(registry: Registry, prop: RelationshipProperty[Any]) -> bool:
+    """Say whether a rule about fields keeps the caller from setting what the rows of a secondary table link."""
+    if prop.secondary is None:
+        return False
+    columns = [taking for _, taking in (*(prop.synchronize_pairs or ()), *(prop.secondary_synchronize_pairs or ()))]
+    fields = (item for resource in registry for item in resource.fields.values() if item.is_fixed)
+    return any(isinstance(item.fact, ColumnFact) and item.fact.column in columns for item in fields)
+
+
+def _taken(taker: Mapper[Any], giver: Mapper[Any], pairs: Iterable[tuple[Any, Any]]) -> dict[str, str]:
+    """Give which attributes of one side get their values from which of the other."""
+    return {
+        taking: giving
+        for giving_column, taking_column in pairs
+        if (taking := _attribute(taker, taking_column)) and (giving := _attribute(giver, giving_column))
+    }
+
+
+def _attribute(mapper: Mapper[Any], column: Any) -> str | None:
     try:
         return mapper.get_property_by_column(column).key
     except UnmappedColumnError:

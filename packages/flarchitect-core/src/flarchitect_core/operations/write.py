@@ -26,7 +26,7 @@ from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.merge_patch import merge_patch
 from flarchitect_core.model.row_tags import RowTags
 from flarchitect_core.model.schemas import BodyReader, default_value
-from flarchitect_core.operations.cascade import dependents_of, hold_for_delete, require_deletable, require_policy
+from flarchitect_core.operations.cascade import CascadeRules, dependents_of, hold_for_delete
 from flarchitect_core.operations.dependents import DependentRows
 from flarchitect_core.operations.direct import DirectWriter
 from flarchitect_core.operations.failures import (
@@ -384,8 +384,8 @@ class Writer:
             dependents = self._dependents_of(session, executor, list(removed.values()))
             changes = [change for dependent in reversed(dependents) for change in self._remove(session, dependent)]
         elif executor.judge.has_policies:
-            check = partial(require_policy, session, self._registry, executor)
-            hold_for_delete(session, list(removed.values()), self._settings, check)
+            rules = CascadeRules(session, self._registry, executor)
+            hold_for_delete(session, list(removed.values()), self._settings, rules)
         elif len(removed) == 1:
             self._dependents.check(session, *removed)
         else:
@@ -417,8 +417,7 @@ class Writer:
         return refusing_to_keep(connection, table, self._not_found())
 
     def _dependents_of(self, session: Session, executor: SessionExecutor, instances: Sequence[Any]) -> list[Any]:
-        check = partial(require_deletable, session, self._registry, executor)
-        return dependents_of(session, instances, self._settings, check)
+        return dependents_of(session, instances, self._settings, CascadeRules(session, self._registry, executor))
 
     def _remove(self, session: Session, dependent: Any) -> list[Change]:
         resource = self._registry.get(type(dependent))
