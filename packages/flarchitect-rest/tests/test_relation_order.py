@@ -118,7 +118,6 @@ ORDERS = {
     "column": (lambda Person, between: Person.salary, BY_KEY),
     "downwards": (lambda Person, between: Person.salary.desc(), BY_KEY),
     "of the table": (lambda Person, between: Person.__table__.c.salary, BY_KEY),
-    "nulls": (lambda Person, between: sa.nulls_last(Person.salary.desc()), BY_KEY),
     "first of two": (lambda Person, between: [Person.salary, Person.name], BY_NAME),
     "second of two": (lambda Person, between: [Person.team_id, Person.salary.desc(), Person.name], BY_NAME),
     "function": (lambda Person, between: [sa.func.abs(Person.salary), Person.name], BY_NAME),

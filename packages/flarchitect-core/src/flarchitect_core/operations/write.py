@@ -168,6 +168,8 @@ class Writer:
         )
         self._all_to_change = locked(by_keys, resource)
         self._hidden = hide_deleted([resource])
+        # A cascade removes what is marked, too, but nothing that no request may ask for.
+        self._hidden_from_cascades = hide_deleted([resource], "DELETE")
         self._maker = InstanceMaker(resource.facts)
         self._references = References(resource, state.registry)
         self.tags = RowTags(resource, _secret_of(state.app), is_changed=state.hooks[resource.model].changes_records())
@@ -343,7 +345,7 @@ class Writer:
         statement = self._to_change if is_locked else self._by_key
         if marks_rows:
             self.lock(session)
-        instance = self._find(session, statement, operation, executor, deleted_too=cascade)
+        instance = self._find(session, statement, operation, executor, cascade=cascade)
         if instance is None:
             raise self._not_found()
         self._check_state(operation, instance)
@@ -484,11 +486,11 @@ class Writer:
         operation: Operation,
         executor: SessionExecutor,
         *,
-        deleted_too: bool = False,
+        cascade: bool = False,
     ) -> Any | None:
         """Load the row of an operation, as long as the caller may see it."""
-        if not (operation.include_deleted or deleted_too):
-            statement = statement.options(*self._hidden)
+        if not operation.include_deleted:
+            statement = statement.options(*(self._hidden_from_cascades if cascade else self._hidden))
         if operation.precondition is not None or operation.merges:
             self.lock(session)
         restricted = executor.restricted((self._resource,), statement)
