@@ -341,6 +341,21 @@ def test_the_way_back_is_an_error(app):
     assert errors == {"films": {"0": {"studio": ["Leads back to the object in which it stands. Leave it out."]}}}
 
 
+@pytest.mark.parametrize("nothing", [None, "/api/studios/1"])
+def test_what_answers_have_for_the_way_back_says_nothing(app, nothing):
+    body = {"name": "Pier", "films": [{"title": "Ebb", "year": 2024, "studio": nothing}]}
+    assert app.post("/api/studios?dump=json", json=body).json["value"]["films"][0]["title"] == "Ebb"
+
+
+@pytest.mark.parametrize("value", [["/api/studios/1"], []])
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_list_is_no_link_to_one_row(serve, cinema, fill, value, allowed):
+    app = serve(cinema.Base, API_ALLOW_NESTED_WRITES=allowed)
+    fill(app, cinema)
+    fields = error_of(app.patch("/api/films/1", json={"studio": value}), 400)["fields"]
+    assert list(fields) == ["studio"]
+
+
 def test_the_number_of_nested_rows_is_bounded(serve, cinema, fill):
     app = serve(cinema.Base, **NESTED, API_NESTED_ROWS_MAX=3)
     fill(app, cinema)

@@ -124,6 +124,12 @@ class Relation:
         """Whether it leads to a list."""
         return self.fact.uselist
 
+    def is_link(self, value: object) -> bool:
+        """Say whether a value in a body is what answers have for it that show no rows: a link, or a list of links."""
+        if isinstance(value, str):
+            return True
+        return self.many and isinstance(value, list) and bool(value) and all(isinstance(each, str) for each in value)
+
     def key_attributes(self) -> tuple[str, ...] | None:
         """List the attributes of the source that hold the key of the one target; `None` when it must be looked up."""
         fact, key = self.fact, tuple(item.attribute for item in self.target.key)

@@ -499,8 +499,7 @@ class BodyReader:
     def _check_relation(relation: Relation, value: Any, errors: dict[str, Any]) -> None:
         # A link, or a list of them, is what an answer shows. An object would be a nested write, which must never be
         # lost in silence (decisions 15).
-        entries = value if isinstance(value, list) else [value]
-        if any(not (entry is None or isinstance(entry, str)) for entry in entries):
+        if not (value is None or relation.is_link(value) or (relation.many and value == [])):
             keys = ", ".join(relation.fact.local_names) if relation.fact.is_direct and not relation.many else ""
             hint = f" Set {keys} instead." if keys else ""
             errors[relation.name] = [f"Nested writes are not accepted here.{hint}"]

@@ -8,7 +8,7 @@ the tree is made; the session finds the order of the statements, and fills forei
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -61,10 +61,14 @@ def nested_writes(state: ApplicationState) -> NestedWrites | None:
 
 
 class NestedWrites:
-    """The nested writes of one application."""
+    """The nested writes of one application.
+
+    Attributes:
+        links: What is known of each relationship.
+    """
 
     def __init__(self, state: ApplicationState, links: Mapping[Relation, NestedRelation]) -> None:
-        self._links = links
+        self.links = links
         self._hooks = state.hooks
         self._registry = state.registry
         self._settings = state.settings
@@ -81,9 +85,13 @@ class NestedWrites:
 
     def reader(self, resource: Resource, method: str) -> NestedReader | None:
         """Give the reader of bodies with nested objects, `None` when the method takes none."""
-        if not any(method in self._links[relation].allowed for relation in resource.relations.values()):
+        if not any(method in self.links[relation].allowed for relation in resource.relations.values()):
             return None
-        return NestedReader(resource, method, self._bodies, self._links)
+        return NestedReader(resource, method, self._bodies, self.links)
+
+    def accepted(self, resource: Resource, rules: str) -> Collection[str]:
+        """Give the keys that objects may have, relationships aside that no schema of the application reads."""
+        return self._bodies.reader(resource, rules).accepted
 
     def concerns(self, resource: Resource, values: Mapping[str, Any]) -> bool:
         """Say whether attribute values have rows, or their absence, for a relation."""
@@ -91,7 +99,7 @@ class NestedWrites:
 
     def filled(self, resource: Resource, values: Mapping[str, Any]) -> set[str]:
         """List the attributes that get their values from nested rows."""
-        links = [self._links[relation] for relation in resource.relations.values() if _is_nested(values, relation)]
+        links = [self.links[relation] for relation in resource.relations.values() if _is_nested(values, relation)]
         return {name for link in links if link.kind == "reference" for name in link.filled}
 
     def write(
@@ -141,7 +149,7 @@ class NestedWrites:
             entries = value if isinstance(value, list) else [] if value is None else [value]
             paths = [(*here, str(position)) if isinstance(value, list) else here for position in range(len(entries))]
             rows = [self._tree(relation.target, entry, where) for entry, where in zip(entries, paths, strict=True)]
-            row.links.append(_Link(self._links[relation], row, rows, here, self._link_rows.get(relation)))
+            row.links.append(_Link(self.links[relation], row, rows, here, self._link_rows.get(relation)))
         return row
 
     # --- looking up ---------------------------------------------------------------------------------------------------
@@ -238,7 +246,7 @@ class NestedWrites:
             self._check_reference(link, errors)
         for row in link.rows:
             if row.instance is None:
-                if "POST" not in target.methods or (nested.kind == "children" and nested.is_locked("POST")):
+                if not nested.makes_rows:
                     errors.add(row.path, [f"A new {target.name} cannot be made here."])
                 else:
                     self._check_complete(link, row, errors)

@@ -131,19 +131,20 @@ class _Reading:
         suggestions: list[str] = []
         for key, value in body.items():
             relation = resource.relations.get(key)
-            if relation is None or key in reader.accepted or _is_link(value):
+            if relation is None or key in reader.accepted or relation.is_link(value):
                 continue
             link = self._links[relation]
-            if self._method not in link.allowed or (link.kind == "reference" and link.is_locked(method)):
+            if not link.takes(self._method, method):
                 continue  # The reader refuses objects, and drops what may stand in an answer.
-            if not value and depth >= self._depth_max:
-                continue
+            is_closed = depth >= self._depth_max or relation.leads_back(origin)
+            if is_closed and (value is None or value == []):
+                continue  # Nor may objects stand there.
             del plain[key]
             is_reference = link.kind == "reference"
             if is_reference and value is None and any(body.get(name) is not None for name in link.filled_names):
                 continue  # The key counts: an answer has null for a row that its reader may not see.
             try:
-                self._check_place(relation, value, depth, origin)
+                self._check_place(relation, depth, origin)
                 nested[relation.fact.name] = self._related(link, value, depth)
             except _Wrong as error:
                 errors[key] = error.messages
@@ -164,9 +165,7 @@ class _Reading:
             raise failure
         return {**{name: value for name, value in values.items() if name not in filled}, **nested}
 
-    def _check_place(self, relation: Relation, value: Any, depth: int, origin: Relation | None) -> None:
-        if not value:
-            return
+    def _check_place(self, relation: Relation, depth: int, origin: Relation | None) -> None:
         if relation.leads_back(origin):
             raise _Wrong(["Leads back to the object in which it stands. Leave it out."])
         if depth >= self._depth_max:
@@ -228,12 +227,6 @@ class _Reading:
             except ma.ValidationError as error:
                 raise _Wrong({item.name: error.messages}) from error
         return key
-
-
-def _is_link(value: Any) -> bool:
-    return isinstance(value, str) or (
-        isinstance(value, list) and bool(value) and all(isinstance(entry, str) for entry in value)
-    )
 
 
 def too_many_nested_rows(sentence: str, most: int) -> BadRequestError:

@@ -77,6 +77,20 @@ class NestedRelation:
         """The model whose attributes linking sets."""
         return self.relation.source if self.kind == "reference" else self.relation.target
 
+    @property
+    def makes_rows(self) -> bool:
+        """Whether new rows can be made through it."""
+        return "POST" in self.target.methods and not (self.kind == "children" and self.is_locked("POST"))
+
+    def takes(self, method: str, rules: str) -> bool:
+        """Say whether an object of a body may have objects for it.
+
+        Args:
+            method: Method of the request.
+            rules: Method whose rules the object follows: POST for a new row, PATCH for one that names its key.
+        """
+        return method in self.allowed and not (self.kind == "reference" and self.is_locked(rules))
+
     def is_locked(self, method: str) -> bool:
         """Say whether clients may not set what linking sets, in bodies of a method."""
         items = [item for item in self.owner.fields.values() if item.attribute in self.filled]
