@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 import marshmallow as ma
 from apispec.ext.marshmallow.common import make_schema_key
 
 from flarchitect_core import options as core
+from flarchitect_core.catalogue.nested import Rules, root_object
 from flarchitect_core.catalogue.shapes import RecordShape, SchemaShape
 from flarchitect_core.http.negotiation import PROBLEM
 from flarchitect_core.model.json_types import NOTHING, JsonSchema
@@ -17,19 +18,20 @@ from flarchitect_core.views.bodies import schema_instance
 from flarchitect_docs import options
 from flarchitect_docs.document.envelope import EnvelopeSchemas, phrase
 from flarchitect_docs.document.names import SchemaNames, component_key
+from flarchitect_docs.document.nested import NestedSchemas
 from flarchitect_docs.document.properties import Properties
 from flarchitect_docs.document.texts import docstring_of
 
 if TYPE_CHECKING:
     from flarchitect_core.catalogue.shapes import Content, Parameter, Shape
-    from flarchitect_core.model.resource import Resource
+    from flarchitect_core.model.resource import Field, Resource
     from flarchitect_core.state import ApplicationState
     from flarchitect_docs.document.converter import SchemaConverter
     from flarchitect_docs.spec import CustomSpec
 
 __all__ = ["HEADERS", "Components"]
 
-_METHODS = {"create": "POST", "replace": "PUT", "update": "PATCH"}
+_METHODS: Mapping[str, Rules] = {"create": "POST", "replace": "PUT", "update": "PATCH"}
 _SUFFIXES = {"create": ("Create",), "replace": ("Replace",), "update": ("Update",), "answer": ()}
 
 HEADERS: Mapping[str, tuple[JsonSchema, str]] = {
@@ -62,6 +64,7 @@ class Components:
         self._converter = converter
         converter.describe = lambda schema: self.of_schema(SchemaShape(schema))
         self._properties = Properties(converter, state.settings, self._answer_reference)
+        self._nested = NestedSchemas(self, state, names)
         self.envelopes = EnvelopeSchemas(state)
         self._parameters: dict[str, Parameter] = {}
         self._pending: list[tuple[str, Callable[[], JsonSchema]]] = []
@@ -113,7 +116,7 @@ class Components:
         name = self._names.of_resource(resource, "UpdateItem")
 
         def make() -> JsonSchema:
-            key = {item.name: self._properties.of_field(item.codec, "body") for item in resource.key}
+            key = {item.name: self.key_property(item) for item in resource.key}
             changed = self._record(shape)
             return {**changed, "properties": {**key, **changed["properties"]}, "required": [*key]}
 
@@ -128,15 +131,26 @@ class Components:
             fields = output_schema_of(resource, "GET").dump_fields
             return self._object(fields, resource, is_body=False, told=docstring_of(resource.model))
         method = _METHODS[shape.use]
-        fields = schema_of(resource, method).load_fields
         # The URL names the row, and a body that repeats its key says nothing.
-        is_keyed = {item.attribute for item in resource.key} if method != "POST" else set()
-        taken = {name: field for name, field in fields.items() if (field.attribute or name) not in is_keyed}
+        named = set() if method == "POST" else {item.attribute for item in resource.key}
+        described = self.body_of(resource, method, named)
+        whole = root_object(self._state, resource, method)
+        return described if whole is None else self._nested.in_object(described, whole)
+
+    def body_of(self, resource: Resource, rules: Rules, left_out: Collection[str]) -> JsonSchema:
+        """Describe what an object in a body has of its own, relationships aside.
+
+        Args:
+            rules: Method whose rules it follows.
+            left_out: Attributes that it does not need to name.
+        """
+        fields = schema_of(resource, rules).load_fields
+        taken = {name: field for name, field in fields.items() if (field.attribute or name) not in left_out}
         described = self._object(taken, resource, is_body=True)
         optional = {item.name for item in resource.fields.values() if "GET" in item.hidden_in}
-        if method == "PATCH":
+        if rules == "PATCH":
             described.pop("required", None)
-        elif method == "PUT" and "required" in described:
+        elif rules == "PUT" and "required" in described:
             # What answers do not show is kept when it is left out.
             described["required"] = [name for name in described["required"] if name not in optional]
         if not described.get("required"):
@@ -144,6 +158,10 @@ class Components:
         if self._state.settings.get(core.UNKNOWN_FIELDS, model=resource.model) != "ignore":
             described["additionalProperties"] = False
         return described
+
+    def key_property(self, item: Field) -> JsonSchema:
+        """Describe a part of a key in a body that names its row."""
+        return self._properties.of_field(item.codec, "body")
 
     def _object(
         self, fields: Mapping[str, ma.fields.Field[Any]], resource: Resource, *, is_body: bool, told: str = ""
