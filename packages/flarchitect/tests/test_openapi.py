@@ -19,6 +19,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 from flask import Flask
+from openapi_schema_validator import OAS30Validator, OAS31Validator
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
@@ -29,6 +30,7 @@ from flarchitect_core.query.parse import COLLECTION_PARAMETERS
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import error_of, make_app
 from flarchitect_docs.document.check import problems_of, references_of
+from flarchitect_docs.document.dialect import in_3_0
 from flarchitect_docs.part import DocsPart
 from flarchitect_rest.part import RestPart
 
@@ -435,6 +437,54 @@ def test_columns_are_properties_of_their_types(make: Make) -> None:
     assert shown["author"]["readOnly"] is True
 
 
+def schemas_below(node: Any) -> Iterator[dict[str, Any]]:
+    """Give whatever looks like a schema below a node."""
+    if isinstance(node, dict):
+        yield node
+        for name, value in node.items():
+            if name not in ("example", "examples", "enum"):
+                yield from schemas_below(value)
+    elif isinstance(node, list):
+        for item in node:
+            yield from schemas_below(item)
+
+
+@pytest.mark.contract("docs D-2")
+def test_null_stands_beside_the_type_that_it_adds_to_in_3_0(make: Make) -> None:
+    document = document_of(make(), "3.0")
+    for schema in schemas_below(document):
+        assert "nullable" not in schema or isinstance(schema.get("type"), str), schema
+    author = schema_of(document, "book")["properties"]["author"]
+    resolver = {"components": document["components"], **author}
+    assert OAS30Validator(resolver).is_valid(None)
+    assert OAS30Validator(resolver).is_valid("/api/authors/1")
+    assert not OAS30Validator(resolver).is_valid(5)
+
+
+@pytest.mark.contract("docs D-2")
+@pytest.mark.parametrize(
+    "schema, fitting, others",
+    [
+        ({"type": "null"}, [None], ["", 0]),
+        ({"type": ["string", "null"]}, ["a", None], [0]),
+        ({"type": ["string", "integer", "null"], "minimum": 2}, ["a", 2, None], [1, []]),
+        ({"anyOf": [{"type": "string"}, {"type": "null"}]}, ["a", None], [0]),
+        ({"anyOf": [{"type": "string", "enum": ["a"]}, {"type": "null"}]}, ["a", None], ["b", 0]),
+        ({"anyOf": [{"$ref": "#/components/schemas/a"}, {"type": "null"}]}, [3, None], ["a"]),
+        ({"const": "a"}, ["a"], ["b", None]),
+        ({"type": "array", "prefixItems": [{"type": "string"}], "examples": [["a"]]}, [["a"]], ["a"]),
+        ({"type": "object", "properties": {"x": True}, "patternProperties": {"y": True}}, [{"x": 1}], [0]),
+        ({"oneOf": [{"type": "array", "items": {"type": ["null", "string"]}}, {"type": "null"}]}, [[None], None], [0]),
+    ],
+)
+def test_null_means_the_same_in_both_versions(schema: dict[str, Any], fitting: list[Any], others: list[Any]) -> None:
+    newer = {"openapi": "3.1.1", "components": {"schemas": {"a": {"type": "integer"}, "b": schema}}}
+    older = in_3_0(newer)
+    for document, validator in ((newer, OAS31Validator), (older, OAS30Validator)):
+        judge = validator({**document["components"]["schemas"]["b"], "components": document["components"]})
+        assert [value for value in (*fitting, *others) if judge.is_valid(value)] == fitting
+
+
 @pytest.mark.contract("docs 3.4")
 def test_null_is_told_in_the_words_of_3_0(make: Make) -> None:
     shown = schema_of(document_of(make(), "3.0"), "book")["properties"]
@@ -442,7 +492,7 @@ def test_null_is_told_in_the_words_of_3_0(make: Make) -> None:
     assert shown["colour"]["nullable"] is True
     assert shown["cover"]["format"] == "byte"
     nothing = schema_of(document_of(make(), "3.0"), "errorEnvelope")["allOf"][1]["properties"]["value"]
-    assert nothing == {"enum": [None], "nullable": True}
+    assert nothing == {"type": "string", "enum": [None], "nullable": True}
 
 
 @pytest.mark.contract("docs 3.4")
@@ -963,3 +1013,5 @@ def test_models_keep_their_names_whatever_else_is_called_so() -> None:
         assert "reason" in schema_of(document, failed.rpartition("/")[2])["properties"]
     assert {("error", "own_0"), ("problem", "own_1"), ("envelope", "own_2"), ("errorEnvelope", "own_3")} < owned
     assert len({name for name, _ in owned}) == len(names)
+    # The links of pages lead to operations by their ids.
+    assert all(re.fullmatch(r"\w+", each["operationId"], re.ASCII) for each in operations_of(document).values())

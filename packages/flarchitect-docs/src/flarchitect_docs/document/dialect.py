@@ -8,6 +8,13 @@ __all__ = ["in_3_0"]
 
 # Members whose values are data of the application and no schemas.
 _DATA = frozenset({"const", "default", "enum", "example", "examples", "parameters"})
+# Nothing but null. `nullable` adds to the type beside it (3.0.3, 4.7.24), so that there must be one.
+_NULL = {"type": "string", "enum": [None], "nullable": True}
+# What 3.0 has no words for: without it, a schema says less, and nothing that is wrong.
+_UNKNOWN = frozenset({"$anchor", "$comment", "$defs", "$id", "$schema", "contentMediaType", "contentSchema"})
+_UNKNOWN |= {"contains", "minContains", "maxContains", "prefixItems", "unevaluatedItems"}
+_UNKNOWN |= {"patternProperties", "propertyNames", "dependentRequired", "dependentSchemas", "unevaluatedProperties"}
+_UNKNOWN |= {"if", "then", "else"}
 
 
 def in_3_0(document: dict[str, Any]) -> dict[str, Any]:
@@ -45,15 +52,19 @@ def _schema(schema: Any) -> Any:
         return schema
     if "$ref" in schema:
         return _reference(schema)
-    result = {name: _member(name, value) for name, value in schema.items()}
+    result = {name: _member(name, value) for name, value in schema.items() if name not in _UNKNOWN}
+    if "const" in result:
+        only = result.pop("const")
+        result.update(_NULL if only is None else {"enum": [only]})
+    examples = result.pop("examples", None)
+    if isinstance(examples, list) and examples:
+        result.setdefault("example", examples[0])
+    if result.get("type") == "array":
+        result.setdefault("items", {})
     for word in ("exclusiveMinimum", "exclusiveMaximum"):
         if word in result and not isinstance(result[word], bool):
             result[word.replace("exclusiveM", "m")] = result[word]
             result[word] = True
-    if "const" in result:
-        result["enum"] = [result.pop("const")]
-        if result["enum"] == [None]:
-            result["nullable"] = True
     if result.pop("contentEncoding", None) == "base64":
         result["format"] = "byte"
     return _with_one_type(_without_null(result))
@@ -66,9 +77,11 @@ def _reference(schema: dict[str, Any]) -> dict[str, Any]:
 
 def _member(name: str, value: Any) -> Any:
     if name == "properties":
-        return {each: _schema(member) for each, member in value.items()}
+        return {each: {} if member is True else _schema(member) for each, member in value.items()}
     if name in _DATA:
         return value
+    if value is True and name in ("items", "not"):
+        return {}
     if isinstance(value, list):
         return [_schema(item) for item in value]
     return _schema(value)
@@ -78,16 +91,17 @@ def _without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """Say by `nullable` what 3.1 says by the type null."""
     kinds = schema.get("type")
     if kinds == "null":
-        # There is no type for nothing but null.
-        return {**{name: value for name, value in schema.items() if name != "type"}, "enum": [None], "nullable": True}
+        return {**schema, **_NULL}
     if isinstance(kinds, list) and "null" in kinds:
         left = [kind for kind in kinds if kind != "null"]
         return {**schema, "type": left[0] if len(left) == 1 else left, "nullable": True}
     for word in ("anyOf", "oneOf"):
         parts = schema.get(word, [])
-        nulls = [part for part in parts if part.get("enum") == [None]]
-        if nulls:
-            return {**schema, word: [part for part in parts if part not in nulls], "nullable": True}
+        others = [part for part in parts if part != _NULL]
+        first = next((part for part in others if isinstance(part.get("type"), str) and "enum" not in part), None)
+        if len(others) < len(parts) and first is not None:
+            taken = [{**part, "nullable": True} if part is first else part for part in others]
+            return {**{name: value for name, value in schema.items() if name != word}, word: taken}
     return schema
 
 
@@ -96,10 +110,10 @@ def _with_one_type(schema: dict[str, Any]) -> dict[str, Any]:
     kinds = schema.get("type")
     if not isinstance(kinds, list):
         return schema
-    common = ("description", "title", "example", "default", "readOnly", "writeOnly", "nullable", "deprecated")
+    common = ("description", "title", "example", "default", "readOnly", "writeOnly", "deprecated")
     shared = {name: value for name, value in schema.items() if name in common}
-    rest = {name: value for name, value in schema.items() if name not in common and name != "type"}
-    alternatives = [_alternative(kind, rest, nullable="nullable" in shared) for kind in kinds]
+    rest = {name: value for name, value in schema.items() if name not in common and name not in ("type", "nullable")}
+    alternatives = [_alternative(kind, rest, nullable="nullable" in schema) for kind in kinds]
     return {**shared, "anyOf": [each for each in alternatives if each.get("enum", True)]}
 
 

@@ -196,4 +196,4 @@ def _path_name(rule: str, prefix: str) -> str:
 
 
 def _identifier(words: Iterable[str]) -> str:
-    return re.sub(r"\W+", "_", "_".join(words)).strip("_") or "root"
+    return re.sub(r"\W+", "_", _in_ascii("_".join(words)), flags=re.ASCII).strip("_") or "root"
