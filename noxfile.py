@@ -57,6 +57,8 @@ BRIEF_CONTRACT = ("--examples", "3", "--phases", "examples,fuzzing,stateful", "-
 # The generators of clients whose output must fit, and what judges it.
 PYTHON_CLIENT = ("openapi-python-client==0.29.1", "mypy~=2.4.1")
 TYPESCRIPT = ("openapi-typescript@7.13.0", "typescript@5.9.3")
+# What judges the style of documents.
+SPECTRAL = "@stoplight/spectral-cli@6.16.3"
 BROWSER = Path(os.environ.get("FLARCHITECT_CHROMIUM", "/usr/bin/chromium"))
 # The series of SQLAlchemy that are supported, the one that a fresh installation gets first.
 SQLALCHEMY = ["2.1", "2.0"]
@@ -200,18 +202,21 @@ def contract(session: nox.Session) -> None:
 
 @nox.session
 def clients(session: nox.Session) -> None:
-    """Generate clients in TypeScript and Python from the document of the demo, and use them; needs npm."""
+    """Judge the document of the demo by Spectral, and use clients in TypeScript and Python made from it; needs npm."""
     if shutil.which("npm") is None:
         session.error("npm was not found. Install Node.js 20 or later.")
     session.install(*wheels(session, PACKAGES))
     folder = Path(session.create_tmp())
-    session.run(
-        "flask", "--app", "demo/shop/shop:make_app('sqlite://')", "openapi", "export", "-o", f"{folder}/shop.json"
-    )
+    export = ("flask", "--app", "demo/shop/shop:make_app('sqlite://')", "openapi", "export")
+    session.run(*export, "-o", f"{folder}/shop.json")
+    session.run(*export, "--version", "3.0", "-o", f"{folder}/shop-3.0.json")
     npm = ("npm", "install", "--no-save", "--no-audit", "--no-fund", "--ignore-scripts")
-    session.run(*npm, "--prefix", str(folder), *TYPESCRIPT, external=True)
-    shutil.copy("tools/clients/shop.ts", folder)
+    session.run(*npm, "--prefix", str(folder), *TYPESCRIPT, SPECTRAL, external=True)
+    for name in ("shop.ts", "spectral.yaml"):
+        shutil.copy(f"tools/clients/{name}", folder)
+    lint = ("node_modules/.bin/spectral", "lint", "--ruleset", "spectral.yaml", "--fail-severity", "warn")
     with session.chdir(folder):
+        session.run(*lint, "shop.json", "shop-3.0.json", external=True)
         session.run("node_modules/.bin/openapi-typescript", "shop.json", "-o", "schema.d.ts", external=True)
         session.run("node_modules/.bin/tsc", "--noEmit", "--strict", "shop.ts", external=True)
     session.install(*PYTHON_CLIENT)
