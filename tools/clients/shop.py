@@ -44,12 +44,7 @@ def use(client: Client) -> None:
 
 with tempfile.TemporaryDirectory() as folder:
     server = make_server(make_app(make_database(Path(folder))), 0)
-    thread = Thread(target=server.run)
-    thread.start()
-    try:
-        with Client(f"http://127.0.0.1:{server.effective_port}", raise_on_unexpected_status=True) as opened:
-            use(opened)
-    finally:
-        server.close()
-        thread.join()
+    Thread(target=server.run, daemon=True).start()
+    with Client(f"http://127.0.0.1:{server.effective_port}", raise_on_unexpected_status=True) as opened:
+        use(opened)
 print("The generated client and the demo agree.")
