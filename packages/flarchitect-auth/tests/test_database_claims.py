@@ -17,7 +17,7 @@ from flarchitect_core.session import get_session
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import count_statements
 
-pytestmark = pytest.mark.contract("auth 11")
+pytestmark = [pytest.mark.contract("auth 11"), pytest.mark.contract("F81")]
 
 
 class Base(DeclarativeBase):

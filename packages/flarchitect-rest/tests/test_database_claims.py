@@ -23,7 +23,7 @@ from flarchitect_core.testing import count_statements, error_of, make_app
 from flarchitect_core.views.sse import sse_message, stream_sse_response
 from flarchitect_rest.part import RestPart
 
-pytestmark = pytest.mark.contract("auth 11")
+pytestmark = [pytest.mark.contract("auth 11"), pytest.mark.contract("F81")]
 
 CLAIMS = {"app.user_id": "id"}
 ADA, BOB = {"X-User": "1"}, {"X-User": "2"}
