@@ -603,6 +603,25 @@ def test_a_row_that_may_be_seen_and_not_deleted_is_not_told_to_be_gone(open_api,
     assert api.ids("/api/notes", ADA) == [3, 5, 6]
 
 
+# --- the doctor -------------------------------------------------------------------------------------------------------
+
+
+def test_the_doctor_finds_policies_that_do_not_hold(open_api, server_database):
+    def found_in(app: Flask) -> list[str]:
+        result = app.test_cli_runner().invoke(args=["flarchitect", "doctor", "--json"])
+        findings = json.loads(result.stdout)
+        return [each["message"] for each in findings if each["check"] == "policies-passed-by"]
+
+    assert found_in(open_api().app) == []
+    app = make_app(Base, server_database, parts=[RestPart()], API_DATABASE_CLAIMS=CLAIMS)
+    told = found_in(app)
+    assert [message.partition(" do not hold for postgres")[0] for message in told] == [
+        "The policies of folders",
+        "The policies of notes",
+    ]
+    state_of(app).database.engine.dispose()
+
+
 # --- the guide --------------------------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,11 @@ __all__ = ["check_database"]
 
 # They give every foreign key an index of its own.
 _INDEXING_BACKENDS = frozenset({"mysql", "mariadb"})
+_PASSED_BY = sa.text(
+    "SELECT n.nspname, c.relname, current_user "
+    "FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace "
+    "WHERE c.relrowsecurity AND NOT row_security_active(c.oid)"
+)
 
 
 def check_database(state: ApplicationState) -> Iterator[Finding]:
@@ -29,6 +34,8 @@ def check_database(state: ApplicationState) -> Iterator[Finding]:
         tables = _tables_of(state, engine, models)
         try:
             yield from _compare(name, engine, tables)
+            if state.database.has_claims and engine.dialect.name == "postgresql":
+                yield from _passing_by_policies(engine, tables)
         except (SQLAlchemyError, OSError) as error:
             yield Finding(
                 "error",
@@ -74,6 +81,23 @@ def _compare(name: str, engine: Engine, tables: Iterable[sa.Table]) -> Iterator[
             )
         if engine.dialect.name not in _INDEXING_BACKENDS:
             yield from _without_index(inspector, table)
+
+
+def _passing_by_policies(engine: Engine, tables: Iterable[sa.Table]) -> Iterator[Finding]:
+    """Find tables whose policies do not hold for the user by which the application connects."""
+    with engine.connect() as connection:
+        passed = {(schema, name): role for schema, name, role in connection.execute(_PASSED_BY)}
+        default = sa.inspect(connection).default_schema_name
+    for table in tables:
+        role = passed.get((table.schema or default, table.name))
+        if role is not None:
+            yield Finding(
+                "error",
+                "policies-passed-by",
+                f"The policies of {table.fullname} do not hold for {role}, by which the application "
+                f"connects: connect as a role that is no superuser, has no BYPASSRLS and does not own the table, or "
+                f"give the table FORCE ROW LEVEL SECURITY.",
+            )
 
 
 def _without_index(inspector: sa.Inspector, table: sa.Table) -> Iterator[Finding]:
