@@ -1,6 +1,7 @@
 """Let schemathesis compare what applications do with what their documents say (docs D-5).
 
-    python tools/contract                                     the shop on SQLite, open and with authentication
+    python tools/contract                                     the shop on SQLite, open and with tokens
+    python tools/contract --access basic,api_key              who may call, one run each
     python tools/contract --application chinook --database postgresql --examples 200
     python tools/contract --phases fuzzing,stateful           as in `st run`
 
@@ -11,17 +12,19 @@ goes over HTTP to a server of its own process and database. Exits with the first
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from applications import APPLICATIONS, AUTHENTICATED, login, make_application
+from applications import ACCESSES, APPLICATIONS, credentials, make_application
 from waitress.server import create_server
 
 from flarchitect_core.state import state_of
@@ -30,6 +33,27 @@ HERE = Path(__file__).resolve().parent
 HOST = "127.0.0.1"
 # Coverage cases fill all parameters at once, and each may be thousands of characters long.
 HEADER_MAX_BYTES = 2**26
+
+
+class Counted:
+    """An application whose answers are counted: a run in which all are refusals says little."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+        self._statuses: Counter[str] = Counter()
+
+    def __call__(self, environ: Any, start_response: Any) -> Iterable[bytes]:
+        """Answer a request."""
+
+        def start(status: str, *arguments: Any) -> Any:
+            self._statuses[status[:3]] += 1
+            return start_response(status, *arguments)
+
+        answer: Iterable[bytes] = self._app(environ, start)
+        return answer
+
+    def __str__(self) -> str:
+        return ", ".join(f"{status}: {count}" for status, count in sorted(self._statuses.items()))
 
 
 @contextmanager
@@ -45,14 +69,15 @@ def served(app: Any) -> Iterator[str]:
         thread.join(timeout=10)
 
 
-def run(name: str, database: str, *, authenticated: bool, more: Sequence[str]) -> int:
+def run(name: str, database: str, access: str, more: Sequence[str]) -> int:
     """Run schemathesis against one application and give its exit status."""
     with ExitStack() as opened:
         folder = opened.enter_context(tempfile.TemporaryDirectory(prefix="flarchitect-contract-"))
-        app = opened.enter_context(make_application(name, database, Path(folder), authenticated=authenticated))
+        app = opened.enter_context(make_application(name, database, Path(folder), access))
         document = Path(folder, "openapi.json")
         document.write_bytes(state_of(app).documents.current().json)
-        url = opened.enter_context(served(app))
+        counted = Counted(app)
+        url = opened.enter_context(served(counted))
         command = [
             sys.executable,
             "-c",
@@ -61,14 +86,16 @@ def run(name: str, database: str, *, authenticated: bool, more: Sequence[str]) -
             *("run", str(document), "--url", url),
             *more,
         ]
-        if authenticated:
-            command += ["--header", f"Authorization: Bearer {login(app)}"]
-        print(f"contract: {name} on {database}{', with authentication' if authenticated else ''}", flush=True)
+        if access != "open":
+            command += ["--header", f"Authorization: {credentials(app, access)}"]
+        print(f"contract: {name} on {database}, access: {access}", flush=True)
         hooks = {
             "SCHEMATHESIS_HOOKS": "hooks",
             "PYTHONPATH": f"{HERE}{os.pathsep}{os.environ.get('PYTHONPATH', '')}",
         }
-        return subprocess.run(command, check=False, cwd=folder, env={**os.environ, **hooks}).returncode
+        status = subprocess.run(command, check=False, cwd=folder, env={**os.environ, **hooks}).returncode
+        print(f"contract: {name} on {database}, access: {access}, answers by status: {counted}", flush=True)
+        return status
 
 
 def main() -> int:
@@ -76,16 +103,17 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="contract", description="Compare applications with their documents.")
     parser.add_argument("--application", choices=sorted(APPLICATIONS), default="shop")
     parser.add_argument("--database", choices=["sqlite", "postgresql"], default="sqlite")
-    parser.add_argument("--access", choices=["open", "authenticated"], help="one of the two only")
+    parser.add_argument("--access", default="open,jwt", help=f"comma list of {', '.join(ACCESSES)} (default: open,jwt)")
     parser.add_argument("--examples", type=int, default=200, help="test cases of each operation in each phase")
     given, more = parser.parse_known_args()
     # How long it takes to make up a request says nothing about the application.
     arguments = ["-n", str(given.examples), "--continue-on-failure", "--suppress-health-check", "too_slow", *more]
-    for authenticated in (False, True):
-        is_left_out = given.access not in (None, "authenticated" if authenticated else "open")
-        if is_left_out or (authenticated and given.application not in AUTHENTICATED):
-            continue
-        status = run(given.application, given.database, authenticated=authenticated, more=arguments)
+    accesses = given.access.split(",")
+    if not set(accesses) <= set(ACCESSES):
+        parser.error(f"--access: choose from {', '.join(ACCESSES)}")
+    logging.disable(logging.INFO)
+    for access in accesses:
+        status = run(given.application, given.database, access, arguments)
         if status:
             return status
     return 0

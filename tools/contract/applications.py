@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import secrets
 import shutil
@@ -17,16 +18,19 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
 from flarchitect_auth.passwords import PasswordMixin
 from flarchitect_core.architect import Architect
+from flarchitect_core.model.reflect import Reflection, reflect_models
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import temporary_database
-from flarchitect_rest.serve.application import create_app
 
-__all__ = ["APPLICATIONS", "AUTHENTICATED", "login", "make_application"]
+__all__ = ["ACCESSES", "APPLICATIONS", "credentials", "make_application"]
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME, PASSWORD = "contract", "correct horse battery staple"
 CONFIG: dict[str, Any] = {
+    "API_TITLE": "Contract",
     "API_LOG_REQUESTS": False,
+    # Two foreign keys of a table of Chinook lead to the same table.
+    "API_RELATION_ROUTE_NAMING": "auto",
     # All parameters at once are more conditions than a client should need.
     "API_FILTER_CONDITIONS_MAX": 500,
     # XML has no empty text: an empty element is null, which JSON Schema cannot say.
@@ -49,11 +53,13 @@ class Account(PasswordMixin, AccountBase):
     id: Mapped[int] = mapped_column(primary_key=True)
     name: Mapped[str] = mapped_column(unique=True)
     password_hash: Mapped[str]
+    key_id: Mapped[str | None] = mapped_column(unique=True)
+    key_hash: Mapped[str | None]
     roles: Mapped[str] = mapped_column(default="editor")
 
 
-def shop(uri: str, folder: Path, config: dict[str, Any]) -> Flask:
-    """Make the demo shop, with its generated data."""
+def shop(uri: str) -> Reflection:
+    """Fill a database with the generated data of the demo shop, and give its models."""
     sys.path.insert(0, str(ROOT / "demo" / "shop"))
     from models import Base
     from sample_data import fill
@@ -62,21 +68,21 @@ def shop(uri: str, folder: Path, config: dict[str, Any]) -> Flask:
     Base.metadata.create_all(engine)
     fill(engine)
     engine.dispose()
-    return _application(Base, uri, config)
+    return Reflection(Base, [mapper.class_ for mapper in Base.registry.mappers], [])
 
 
-def chinook(uri: str, folder: Path, config: dict[str, Any]) -> Flask:
-    """Serve the Chinook sample database, with writes."""
+def chinook(uri: str) -> Reflection:
+    """Fill a database with the Chinook sample, and give the models that `flarchitect serve` would make of it."""
     given = Path(os.environ["FLARCHITECT_CHINOOK"])
-    if uri.startswith("sqlite"):
-        path = folder / "chinook.sqlite"
+    path = sa.make_url(uri).database
+    if uri.startswith("sqlite") and path:
         shutil.copy(given / "chinook.sqlite", path)
-        uri = f"sqlite:///{path}"
     else:
         _run_script(uri, given / "chinook_postgresql.sql")
-    app = create_app(uri, write=True)
-    app.config.update(config)
-    return app
+    engine = sa.create_engine(uri)
+    reflection = reflect_models(engine)
+    engine.dispose()
+    return reflection
 
 
 def _run_script(uri: str, script: Path) -> None:
@@ -89,19 +95,18 @@ def _run_script(uri: str, script: Path) -> None:
     engine.dispose()
 
 
-def _application(base: Any, uri: str, config: dict[str, Any]) -> Flask:
-    app = Flask("contract")
-    app.config.update(API_TITLE="Contract", API_BASE_MODEL=base, API_DATABASE_URI=uri, **config)
-    Architect(app)
-    return app
-
-
-APPLICATIONS: dict[str, Callable[[str, Path, dict[str, Any]], Flask]] = {"shop": shop, "chinook": chinook}
-AUTHENTICATED = frozenset({"shop"})
+APPLICATIONS: dict[str, Callable[[str], Reflection]] = {"shop": shop, "chinook": chinook}
+# Who may call, each with what it needs beside the accounts.
+ACCESSES: dict[str, dict[str, Any]] = {
+    "open": {},
+    "jwt": {},
+    "basic": {},
+    "api_key": {"API_KEY_ID_FIELD": "key_id", "API_CREDENTIAL_HASH_FIELD": "key_hash"},
+}
 
 
 @contextmanager
-def make_application(name: str, database: str, folder: Path, *, authenticated: bool) -> Iterator[Flask]:
+def make_application(name: str, database: str, folder: Path, access: str) -> Iterator[Flask]:
     """Make an application on a database that is dropped afterwards."""
     server = {
         "sqlite": "sqlite",
@@ -111,10 +116,13 @@ def make_application(name: str, database: str, folder: Path, *, authenticated: b
     }[database]
     with ExitStack() as opened:
         uri = opened.enter_context(temporary_database(server, folder))
-        config = {**CONFIG, "SECRET_KEY": secrets.token_hex(32)}
-        if authenticated:
-            config.update(_authentication(uri))
-        app = APPLICATIONS[name](uri, folder, config)
+        # A base does not keep its classes: these do.
+        sample = APPLICATIONS[name](uri)
+        app = Flask("contract")
+        app.config.update(CONFIG, API_BASE_MODEL=sample.base, API_DATABASE_URI=uri)
+        if access != "open":
+            app.config.update(_authentication(uri), API_AUTHENTICATE_METHOD=access, **ACCESSES[access])
+        Architect(app)
         try:
             yield app
         finally:
@@ -133,9 +141,9 @@ def _authentication(uri: str) -> dict[str, Any]:
         session.commit()
     engine.dispose()
     return {
+        "SECRET_KEY": secrets.token_hex(32),
         "ACCESS_SECRET_KEY": secrets.token_hex(32),
         "REFRESH_SECRET_KEY": secrets.token_hex(32),
-        "API_AUTHENTICATE_METHOD": "jwt",
         "API_USER_MODEL": Account,
         "API_USER_LOOKUP_FIELD": "name",
         "API_CREDENTIAL_CHECK_METHOD": "check_password",
@@ -145,8 +153,12 @@ def _authentication(uri: str) -> dict[str, Any]:
     }
 
 
-def login(app: Flask) -> str:
-    """Give an access token."""
+def credentials(app: Flask, access: str) -> str:
+    """Give the value of `Authorization` that one who may call sends."""
+    if access == "basic":
+        return f"Basic {base64.b64encode(f'{NAME}:{PASSWORD}'.encode()).decode()}"
+    if access == "api_key":
+        key = app.test_cli_runner().invoke(args=["flarchitect", "auth", "create-api-key", NAME]).output.strip()
+        return f"Api-Key {key}"
     answer = app.test_client().post("/auth/login", json={"username": NAME, "password": PASSWORD})
-    token: str = answer.get_json()["value"]["access_token"]
-    return token
+    return f"Bearer {answer.get_json()['value']['access_token']}"
