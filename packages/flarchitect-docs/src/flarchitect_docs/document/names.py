@@ -61,6 +61,7 @@ class SchemaNames:
         names = Counter(resource.name for resource in state.registry)
         self._known: dict[tuple[str, type | None], str] = {}
         self._shared = {name for name, number in names.items() if number > 1}
+        self._first_keys: dict[Hashable, Hashable] = {}
         self._given: dict[Hashable, str] = {}
         self._taken: set[str] = set()
         resources = sorted(state.registry, key=lambda each: (each.name, each.segment, each.model.__module__))
@@ -81,8 +82,10 @@ class SchemaNames:
         Args:
             key: What tells apart the schemas of one class, such as the fields that they leave out.
         """
-        modules = "_".join(kind.__module__.split("."))
-        names = (plain_name(kind), kind.__name__, f"{modules}_{plain_name(kind)}")
+        plain = plain_name(kind)
+        names = (plain, kind.__name__, f"{'_'.join(kind.__module__.split('.'))}_{plain}")
+        # Among the schemas of one class a number tells more than where it is from.
+        names = names[:1] if self._first_keys.setdefault((kind, words), key) != key else names
         return self._one(("class", kind, words, key), (self.cased("_".join((each, *words))) for each in names))
 
     def of_ours(self, name: str) -> str:
