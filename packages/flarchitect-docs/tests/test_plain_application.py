@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from flask import Blueprint, Flask
 from marshmallow import Schema, fields, validate
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from flarchitect_core.architect import Architect
 from flarchitect_core.errors import ConfigurationError
@@ -182,6 +183,23 @@ def test_path_variables_have_the_type_of_their_converter(plain: Application) -> 
     assert schemas["size"] == {"type": "number", "minimum": 0, "maximum": 9.5}
     assert schemas["colour"] == {"type": "string", "enum": ["red", "blue"]}
     assert (schemas["name"]["type"], schemas["rest"]["type"]) == ("string", "string")
+
+
+@pytest.mark.contract("docs 3.1")
+def test_path_variables_have_the_lengths_of_their_converter(plain: Application) -> None:
+    @plain.view("/c/<string(length=3):code>/<string(minlength=2, maxlength=5):word>")
+    def show(**variables: Any) -> dict[str, Any]:
+        return variables
+
+    schemas = [each["schema"] for each in plain.operation("/c/{code}/{word}")["parameters"]]
+    assert [(each["minLength"], each["maxLength"]) for each in schemas] == [(3, 3), (2, 5)]
+
+
+@pytest.mark.contract("docs D-1")
+def test_a_method_that_openapi_does_not_know_is_left_out(plain: Application) -> None:
+    plain.view(methods=("GET", "LINK", "PROPFIND"))(books)
+    assert set(plain.document["paths"]["/books"]) == {"get"}
+    assert list(OpenAPIV31SpecValidator(plain.document).iter_errors()) == []
 
 
 @pytest.mark.contract("docs D-23")

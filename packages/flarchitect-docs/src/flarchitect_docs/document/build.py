@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, cast
 from flarchitect_core.catalogue.access import security_schemes_of
 from flarchitect_core.views.endpoints import endpoints_of
 from flarchitect_docs import options
+from flarchitect_docs.document.check import METHODS
 from flarchitect_docs.document.components import Components
 from flarchitect_docs.document.converter import Plugin
 from flarchitect_docs.document.dialect import in_3_0
@@ -71,7 +72,8 @@ def _build(state: ApplicationState, version: str) -> CustomSpec:
     schemes = security_schemes_of(state)
     for name, scheme in schemes.items():
         spec.components.security_scheme(name, dict(scheme))
-    endpoints = endpoints_of(state)
+    # No document has a place for other methods, such as those of WebDAV.
+    endpoints = [endpoint for endpoint in endpoints_of(state) if endpoint.method.lower() in METHODS]
     tags = Tags(state)
     operations = Operations(state, components, Texts(state, names), tags, operation_ids(endpoints, state), schemes)
     for endpoint in sorted(endpoints, key=_place):

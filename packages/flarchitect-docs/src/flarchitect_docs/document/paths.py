@@ -10,6 +10,7 @@ __all__ = ["openapi_path", "path_parameters"]
 
 _VARIABLE = re.compile(r"<(?:(?P<converter>[a-zA-Z_][a-zA-Z0-9_]*)(?:\((?P<arguments>.*?)\))?:)?(?P<name>[^>]+)>")
 _SEGMENT = {"type": "string", "minLength": 1, "pattern": "^[^/]+$"}
+_LENGTHS = {"minlength": ("minLength",), "maxlength": ("maxLength",), "length": ("minLength", "maxLength")}
 _SCHEMAS: Mapping[str, Mapping[str, Any]] = {
     "int": {"type": "integer"},
     "float": {"type": "number"},
@@ -37,6 +38,10 @@ def _schema(converter: str, arguments: str) -> dict[str, Any]:
     schema = dict(_SCHEMAS.get(converter, _SEGMENT))
     if converter in ("int", "float") and not _SIGNED.search(arguments):
         schema["minimum"] = 0
+    for word, bounds in _LENGTHS.items():
+        found = re.search(rf"\b{word}\s*=\s*([0-9]+)", arguments)
+        if found and converter in ("string", "default"):
+            schema.update(dict.fromkeys(bounds, int(found[1])))
     for word in ("min", "max"):
         found = re.search(rf"\b{word}\s*=\s*(-?[0-9.]+)", arguments)
         if found and converter in ("int", "float"):
