@@ -195,6 +195,17 @@ def test_path_variables_have_the_lengths_of_their_converter(plain: Application) 
     assert [(each["minLength"], each["maxLength"]) for each in schemas] == [(3, 3), (2, 5)]
 
 
+@pytest.mark.contract("docs 3.6")
+def test_a_body_that_a_delete_has_to_have_is_told(plain: Application) -> None:
+    plain.view(methods=("GET", "DELETE"), input_schema=BookSchema)(lambda **given: {})
+    answer = plain.app.test_client().delete("/books")
+    operation = plain.operation(method="delete")
+    assert answer.status_code == 400
+    assert "400" in operation["responses"]
+    assert operation["requestBody"]["required"] is True
+    assert "requestBody" not in plain.operation()
+
+
 @pytest.mark.contract("docs D-1")
 def test_a_method_that_openapi_does_not_know_is_left_out(plain: Application) -> None:
     plain.view(methods=("GET", "LINK", "PROPFIND"))(books)

@@ -17,7 +17,10 @@ from flarchitect_core.settings import Settings
 from flarchitect_core.state import state_of
 from flarchitect_core.suggestions import nearest
 
-__all__ = ["SchemaReader", "deserialise_data", "schema_instance"]
+__all__ = ["WITHOUT_BODY", "SchemaReader", "deserialise_data", "schema_instance"]
+
+WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
+"""The methods whose requests are not read, whatever schema a view has."""
 
 _UNKNOWN_FIELD = "Unknown field."
 _WRAPPED = "deserialized_data"

@@ -10,15 +10,13 @@ from flarchitect_core.catalogue.endpoint import EndpointDetails
 from flarchitect_core.catalogue.shapes import Answer, Body, Content, SchemaShape
 from flarchitect_core.http.body import body_types
 from flarchitect_core.http.negotiation import record_formats
-from flarchitect_core.views.bodies import schema_instance
+from flarchitect_core.views.bodies import WITHOUT_BODY, schema_instance
 
 if TYPE_CHECKING:
     from flarchitect_core.state import ApplicationState
     from flarchitect_core.views.managed import ManagedView
 
 __all__ = ["answer_types", "view_details"]
-
-_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS", "DELETE"})
 
 
 def answer_types(state: ApplicationState) -> tuple[str, ...]:
@@ -45,7 +43,7 @@ def view_details(state: ApplicationState, view: ManagedView, method: str) -> End
 
 def _body(state: ApplicationState, view: ManagedView, method: str) -> Body | None:
     schema = view.info.input_schema
-    if schema is None or method in _WITHOUT_BODY:
+    if schema is None or method in WITHOUT_BODY:
         return None
     is_partial = method == "PATCH"
     # No body at all counts as an empty object.

@@ -20,7 +20,7 @@ from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.hooks import answer_failure
 from flarchitect_core.state import FACES_MAX, ApplicationState, current_face, state_of
-from flarchitect_core.views.bodies import SchemaReader, schema_instance
+from flarchitect_core.views.bodies import WITHOUT_BODY, SchemaReader, schema_instance
 from flarchitect_core.views.dumping import dump_value, selected
 from flarchitect_core.views.results import Result, answer_of, failure_of, result_of
 
@@ -36,7 +36,6 @@ SchemaOrClass = ma.Schema | type[ma.Schema]
 Function = TypeVar("Function", bound=Callable[..., Any])
 AnyFunction = Callable[..., Any]
 
-_WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _AUTH = "flarchitect-auth"
 
 
@@ -183,7 +182,7 @@ class ManagedView:
             given["model"] = self.info.model
         reader = bound.schemas().reader
         if reader is not None:
-            given["deserialized_data"] = None if request.method in _WITHOUT_BODY else reader.read(request)
+            given["deserialized_data"] = None if request.method in WITHOUT_BODY else reader.read(request)
         return given if self._takes_all else {name: value for name, value in given.items() if name in self._takes}
 
     def _call(self, arguments: tuple[Any, ...], variables: Mapping[str, Any]) -> Any:
