@@ -20,7 +20,7 @@ from flarchitect_core.architect import Architect
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.plugins import PluginBase
 from flarchitect_core.state import state_of
-from flarchitect_docs.document.check import problems_of
+from flarchitect_docs.document.check import operations_in, problems_of
 from flarchitect_docs.part import DocsPart
 
 
@@ -167,6 +167,19 @@ def test_two_operations_with_one_given_id_are_refused(plain: Application) -> Non
     plain.app.add_url_rule("/b", "b", plain.architect.schema_constructor(operation_id="same")(lambda: "b"))
     with pytest.raises(ConfigurationError, match="operation id 'same'"):
         state_of(plain.app).documents.current()
+
+
+@pytest.mark.contract("docs 3.2")
+def test_an_id_that_is_given_to_a_view_with_several_operations_is_the_beginning_of_theirs(plain: Application) -> None:
+    view = plain.architect.schema_constructor(operation_id="shelf")(lambda **variables: {})
+    plain.app.add_url_rule("/shelves", "shelf", view, methods=["GET", "POST"])
+    plain.app.add_url_rule("/shelves/<int:id>", "shelf", view, methods=["GET"])
+    ids = {(path, method): each["operationId"] for path, method, each in operations_in(plain.document)}
+    assert ids == {
+        ("/shelves", "get"): "shelf_get_shelves",
+        ("/shelves", "post"): "shelf_post",
+        ("/shelves/{id}", "get"): "shelf_get_shelves_int_id",
+    }
 
 
 @pytest.mark.contract("docs 9 24")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -83,7 +83,7 @@ class SchemaNames:
             key: What tells apart the schemas of one class, such as the fields that they leave out.
         """
         plain = plain_name(kind)
-        names = (plain, kind.__name__, f"{'_'.join(kind.__module__.split('.'))}_{plain}")
+        names = [plain, kind.__name__, f"{'_'.join(kind.__module__.split('.'))}_{plain}"]
         # Among the schemas of one class a number tells more than where it is from.
         names = names[:1] if self._first_keys.setdefault((kind, words), key) != key else names
         return self._one(("class", kind, words, key), (self.cased("_".join((each, *words))) for each in names))
@@ -134,13 +134,18 @@ def operation_ids(endpoints: Sequence[Endpoint], state: ApplicationState) -> dic
         ConfigurationError: Two operations were given one name.
     """
     given = {endpoint: said for endpoint in endpoints if (said := _given(endpoint, state)) is not None}
+    given, shared = _split(given)
     twice = [name for name, number in Counter(given.values()).items() if number > 1]
     if twice:
         raise ConfigurationError(
             [f"Two operations have the operation id {name!r}. Give each its own." for name in twice]
         )
     named = dict(given)
-    open_ones = {endpoint: list(_candidates(endpoint, state)) for endpoint in endpoints if endpoint not in given}
+    open_ones = {
+        endpoint: list(_candidates(endpoint, state, shared.get(endpoint)))
+        for endpoint in endpoints
+        if endpoint not in given
+    }
     while open_ones:
         counts = Counter(candidates[0] for candidates in open_ones.values())
         taken = set(named.values())
@@ -153,6 +158,21 @@ def operation_ids(endpoints: Sequence[Endpoint], state: ApplicationState) -> dic
             else:
                 raise ConfigurationError(f"{endpoint.method} {endpoint.rule} has no operation id of its own.")
     return named
+
+
+def _split(given: Mapping[Endpoint, str]) -> tuple[dict[Endpoint, str], dict[Endpoint, str]]:
+    """Tell apart the ids of one operation from those of a view that has several, by methods or rules."""
+    numbers = Counter((name, _function(endpoint)) for endpoint, name in given.items())
+    shared = {
+        endpoint: name
+        for endpoint, name in given.items()
+        if endpoint.view is not None and numbers[name, _function(endpoint)] > 1
+    }
+    return {endpoint: name for endpoint, name in given.items() if endpoint not in shared}, shared
+
+
+def _function(endpoint: Endpoint) -> object:
+    return None if endpoint.view is None else endpoint.view.function
 
 
 def _given(endpoint: Endpoint, state: ApplicationState) -> str | None:
@@ -172,11 +192,19 @@ def _first_items(resource: Resource) -> list[str]:
     return [f"{path}/{resource.item_rule()}" for path in resource.paths[:1]]
 
 
-def _candidates(endpoint: Endpoint, state: ApplicationState) -> Iterator[str]:
-    """Give names from the shortest one to one that no other operation can have."""
+def _candidates(endpoint: Endpoint, state: ApplicationState, said: str | None) -> Iterator[str]:
+    """Give names from the shortest one to one that no other operation can have.
+
+    Args:
+        said: What was given to the view, which has other operations too.
+    """
     path = _path_name(endpoint.rule, state.registry.prefix)
+    variables = "_".join(re.findall(r"<([^>]*)>", endpoint.rule))
     verb = _VERBS.get(endpoint.kind)
-    if verb is not None:
+    if said is not None:
+        yield f"{said}_{endpoint.method.lower()}"
+        yield _identifier([said, endpoint.method.lower(), path, variables])
+    elif verb is not None:
         yield f"{verb}_{path}"
     else:
         blueprint, _, plain = endpoint.name.rpartition(".")
@@ -189,7 +217,6 @@ def _candidates(endpoint: Endpoint, state: ApplicationState) -> Iterator[str]:
         words.append(endpoint.method.lower())
         yield _identifier(words)
     yield _identifier([endpoint.name, endpoint.method.lower(), path])
-    variables = "_".join(re.findall(r"<([^>]*)>", endpoint.rule))
     yield _identifier([endpoint.name, endpoint.method.lower(), path, variables])
 
 
