@@ -546,6 +546,45 @@ def validate(document: Mapping[str, Any], schema: Mapping[str, Any], value: Any)
 # --- parameters -------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.contract("docs D-23")
+def test_answers_of_deprecated_methods_say_so() -> None:
+    class Own(DeclarativeBase):
+        pass
+
+    class Film(Own):
+        __tablename__ = "films"
+
+        class Meta:
+            get_deprecated = dt.date(2026, 1, 2)
+            get_sunset = dt.date(2030, 1, 2)
+            delete_deprecated = True
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        sequel_id: Mapped[int | None] = mapped_column(sa.ForeignKey("films.id"))
+        sequel: Mapped[Any] = relationship("Film", remote_side=id)
+
+    app = make_app(Own, "sqlite://", parts=[RestPart(), DocsPart()])
+    Own.metadata.create_all(state_of(app).database.engine)
+    client, operations = app.test_client(), operations_of(document_of(app))
+    row = client.post("/api/films", json={})
+    client.post("/api/films", json={"sequel_id": 1})
+    told = {"Deprecation": "@1767312000", "Sunset": "Wed, 02 Jan 2030 00:00:00 GMT"}
+    answers = {
+        "/api/films": (client.get("/api/films"), told),
+        "/api/films/{id}": (client.get("/api/films/2"), told),
+        "/api/films/{id}/films": (client.get("/api/films/2/films"), told),
+    }
+    for path, (answer, headers) in answers.items():
+        assert answer.status_code == 200
+        assert {name: value for name, value in answer.headers if name in told} == headers
+        assert operations["GET", path]["deprecated"] is True
+        assert set(told) <= operations["GET", path]["responses"]["200"]["headers"].keys()
+    gone = client.delete("/api/films/2")
+    assert (gone.headers["Deprecation"], gone.headers.get("Sunset")) == ("@0", None)
+    assert "Deprecation" not in row.headers
+    state_of(app).database.engine.dispose()
+
+
 @pytest.mark.contract("docs 3.5")
 @pytest.mark.contract("docs 9 5")
 @pytest.mark.contract("docs 9 6")

@@ -213,7 +213,7 @@ class Architect:
         relation_name: str | None = None,
         description: str | None = None,
         operation_id: str | None = None,
-        deprecated: bool = False,
+        deprecated: bool | dt.date = False,
         sunset: dt.date | None = None,
         query_params: Sequence[Mapping[str, Any]] = (),
         request_examples: Mapping[str, Any] | None = None,
@@ -245,7 +245,7 @@ class Architect:
             relation_name: Relation that the view follows, for rules of authentication.
             description: What the documentation says of the view, in place of its docstring.
             operation_id: What generated clients call it; the name of the function by default.
-            deprecated: Whether clients should leave it.
+            deprecated: Whether clients should leave it, or since when they should.
             sunset: When it will be gone.
             query_params: Query parameters in the documentation, as parameter objects of OpenAPI.
             request_examples: Bodies that work, by name.

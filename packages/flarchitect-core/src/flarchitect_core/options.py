@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Mapping
 from typing import Any
 
@@ -976,11 +977,21 @@ GET_MANY_OPERATION_ID: Option[str | None] = Option(
     config=False,
     topic="Documentation",
 )
-DEPRECATED = Option(
+DEPRECATED: Option[bool | dt.date] = Option(
     "DEPRECATED",
     False,
-    boolean,
-    "Whether clients should leave a method, in the document.",
+    Expectation("True, False or a date", lambda value: isinstance(value, (bool, dt.date))),
+    "Whether clients should leave a method, or since when they should: told in the document and in `Deprecation`.",
+    meta=True,
+    method=True,
+    config=False,
+    topic="Documentation",
+)
+SUNSET: Option[dt.date | None] = Option(
+    "SUNSET",
+    None,
+    Expectation("a date", lambda value: isinstance(value, dt.date)),
+    "When a method will be gone: told in `Sunset`.",
     meta=True,
     method=True,
     config=False,

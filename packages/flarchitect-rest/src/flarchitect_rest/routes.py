@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, cast
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response, make_response, request
 from flask.typing import ResponseReturnValue
 from werkzeug.routing import BaseConverter, Rule
 
@@ -23,6 +23,7 @@ from flarchitect_core.model.registry import Registry
 from flarchitect_core.model.resource import Relation, Resource
 from flarchitect_core.settings import Settings
 from flarchitect_core.state import ApplicationState
+from flarchitect_core.views.deprecation import deprecation_headers_of
 from flarchitect_rest.bulk import BulkViews, allows_bulk
 from flarchitect_rest.catalogue import endpoint_of
 from flarchitect_rest.export import ExportViews
@@ -121,8 +122,9 @@ def _views_of(resource: Resource, state: ApplicationState) -> Callable[[Route], 
 
     def view_of(route: Route) -> View:
         if route.relation is not None:
-            return _related_view(route.relation, state)
-        return _by_method(on_collection if route.rule in resource.paths else on_item)
+            return _noticed({"GET": _related_view(route.relation, state)}, route.relation.target, settings)["GET"]
+        handlers = on_collection if route.rule in resource.paths else on_item
+        return _by_method(_noticed(handlers, resource, settings))
 
     return view_of
 
@@ -170,6 +172,23 @@ def _related_view(relation: Relation, state: ApplicationState) -> View:
         return in_record_formats(views.get, state.settings)
     export = partial(ExportViews(target, state).related, relation)
     return in_collection_formats(views.list, export, target, state.settings)
+
+
+def _noticed(handlers: Handlers, resource: Resource, settings: Settings) -> Handlers:
+    """Let the answers of deprecated methods tell so."""
+    headers = {method: deprecation_headers_of(settings, resource.model, method) for method in handlers}
+    return {
+        method: _with_headers(view, headers[method]) if headers[method] else view for method, view in handlers.items()
+    }
+
+
+def _with_headers(view: View, headers: Mapping[str, str]) -> View:
+    def answer(**variables: Any) -> ResponseReturnValue:
+        response = make_response(view(**variables))
+        response.headers.update(headers)
+        return response
+
+    return answer
 
 
 def _by_method(handlers: Handlers) -> View:

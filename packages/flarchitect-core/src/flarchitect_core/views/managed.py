@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import marshmallow as ma
 from flask import current_app, request
-from werkzeug.http import http_date
 from werkzeug.wrappers import Response as WerkzeugResponse
 
 from flarchitect_core.access.asked import Asked, guards_of
@@ -21,6 +20,7 @@ from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.hooks import answer_failure
 from flarchitect_core.state import FACES_MAX, ApplicationState, current_face, state_of
 from flarchitect_core.views.bodies import WITHOUT_BODY, SchemaReader, schema_instance
+from flarchitect_core.views.deprecation import deprecation_headers
 from flarchitect_core.views.dumping import dump_value, selected
 from flarchitect_core.views.results import Result, answer_of, failure_of, result_of
 
@@ -61,7 +61,7 @@ class ViewInfo:
         relation_name: Relation that it follows, for rules of authentication.
         description: What the documentation says of it instead of the docstring.
         operation_id: What generated clients call it; the name of the function by default.
-        deprecated: Whether clients should leave it.
+        deprecated: Whether clients should leave it, or since when they should.
         sunset: When it will be gone.
         query_params: Query parameters, as parameter objects of OpenAPI.
         request_examples: Bodies that work, by name.
@@ -86,7 +86,7 @@ class ViewInfo:
     relation_name: str | None = None
     description: str | None = None
     operation_id: str | None = None
-    deprecated: bool = False
+    deprecated: bool | dt.date = False
     sunset: dt.date | None = None
     query_params: Sequence[Mapping[str, Any]] = ()
     request_examples: Mapping[str, Any] | None = None
@@ -165,16 +165,8 @@ class ManagedView:
         if result.status >= 400:
             raise failure_of(result.value, result.status, result.headers)
         answer = answer_of(state, bound.schemas().dumped(result))
-        answer.headers.update(self._notices())
+        answer.headers.update(deprecation_headers(self.info.deprecated, self.info.sunset))
         return answer
-
-    def _notices(self) -> dict[str, str]:
-        """Give the headers that tell clients to leave the view (RFC 9745, RFC 8594)."""
-        sunset = self.info.sunset
-        headers = {"Deprecation": "@0"} if self.info.deprecated else {}
-        if sunset is not None:
-            headers["Sunset"] = http_date(dt.datetime.combine(sunset, dt.time(), dt.timezone.utc))
-        return headers
 
     def _arguments(self, bound: _Bound, variables: Mapping[str, Any]) -> Mapping[str, Any]:
         given = dict(variables)

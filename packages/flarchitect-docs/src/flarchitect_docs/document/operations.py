@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from flarchitect_core import options as core
 from flarchitect_core.access.roles import RoleRequirement
 from flarchitect_core.catalogue.access import Access, access_of
 from flarchitect_core.catalogue.shapes import RecordShape
+from flarchitect_core.views.deprecation import deprecation_headers, deprecation_headers_of
 from flarchitect_core.views.details import answer_types
 from flarchitect_docs.document.envelope import phrase
 from flarchitect_docs.document.examples import example_of
@@ -67,7 +68,7 @@ class Operations:
         ):
             if text:
                 operation[name] = text
-        if self._is_deprecated(endpoint):
+        if "Deprecation" in self._notices(endpoint):
             operation["deprecated"] = True
         parameters = [*self._path_parameters(endpoint, details), *self._parameters(endpoint, details, access)]
         if parameters:
@@ -78,12 +79,13 @@ class Operations:
         operation.update(self._security(endpoint, access))
         return operation
 
-    def _is_deprecated(self, endpoint: Endpoint) -> bool:
-        if endpoint.view is not None and endpoint.view.info.deprecated:
-            return True
-        if endpoint.resource is None or endpoint.kind == "view":
-            return False
-        return self._state.settings.get(core.DEPRECATED, model=endpoint.resource.model, method=endpoint.method)
+    def _notices(self, endpoint: Endpoint) -> Collection[str]:
+        """Give the headers that tell clients to leave it."""
+        if endpoint.view is not None:
+            return deprecation_headers(endpoint.view.info.deprecated, endpoint.view.info.sunset).keys()
+        if endpoint.resource is None:
+            return ()
+        return deprecation_headers_of(self._state.settings, endpoint.resource.model, endpoint.method).keys()
 
     # --- what is taken ------------------------------------------------------------------------------------------------
 
@@ -131,7 +133,7 @@ class Operations:
 
     def _answer(self, endpoint: Endpoint, answer: Answer, details: EndpointDetails) -> dict[str, Any]:
         described: dict[str, Any] = {"description": answer.sentence}
-        names = [*answer.headers, *(_RATE_HEADERS if details.rate else ()), *self._sunset_headers(endpoint)]
+        names = [*answer.headers, *(_RATE_HEADERS if details.rate else ()), *self._notices(endpoint)]
         if names:
             described["headers"] = {name: self._components.header(name) for name in names}
         if answer.contents:
@@ -140,12 +142,6 @@ class Operations:
         if links:
             described["links"] = links
         return described
-
-    def _sunset_headers(self, endpoint: Endpoint) -> tuple[str, ...]:
-        info = None if endpoint.view is None else endpoint.view.info
-        if info is None or not info.deprecated:
-            return ()
-        return ("Deprecation",) if info.sunset is None else ("Deprecation", "Sunset")
 
     def _contents(self, endpoint: Endpoint, answer: Answer) -> dict[str, Any]:
         by_type: dict[str, list[dict[str, Any]]] = {}
