@@ -38,11 +38,11 @@ AUTH_SECTIONS = {
 }
 AUTH_BAR = {f"S-{number}" for number in range(1, 33)}
 
-# Contract docs: its sections, the acceptance examples, the bar and the defects. D-16 (views for audiences), D-22
-# (samples of code), D-24 (AsyncAPI) and D-26 (schemas of other libraries) are not built; `nox -s clients` tests D-21.
+# Contract docs: its sections, the acceptance examples, the bar and the defects. D-16 (views for audiences),
+# D-24 (AsyncAPI) and D-26 (schemas of other libraries) are not built; `nox -s clients` tests D-21.
 DOCS_SECTIONS = {"1", "2", "2.1", "3", *(f"3.{number}" for number in range(2, 10)), "4", "5.1", "5.2", "6"}
 DOCS_EXAMPLES = {str(number) for number in range(1, 11)}
-DOCS_BAR = {f"D-{number}" for number in range(1, 27)} - {"D-16", "D-21", "D-22", "D-24", "D-26"}
+DOCS_BAR = {f"D-{number}" for number in range(1, 27)} - {"D-16", "D-21", "D-24", "D-26"}
 DOCS_DEFECTS = {str(number) for number in range(1, 30)}
 
 

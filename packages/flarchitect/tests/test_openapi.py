@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import ast
 import datetime as dt
 import decimal
 import enum
@@ -9,6 +11,7 @@ import hashlib
 import itertools
 import json
 import re
+import shlex
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -956,6 +959,73 @@ def test_the_order_in_which_models_are_defined_changes_no_name(make: Make) -> No
     first, second = document_of(make()), document_of(make())
     assert first == second
     assert set(references_of(first)) == set(references_of(second))
+
+
+# --- samples of code --------------------------------------------------------------------------------------------------
+
+
+def sample_of(operation: Mapping[str, Any], language: str) -> str:
+    (source,) = (each["source"] for each in operation["x-codeSamples"] if each["lang"] == language)
+    return str(source)
+
+
+@pytest.mark.contract("docs D-22")
+def test_samples_of_code_are_there_where_they_are_switched_on(make: Make) -> None:
+    assert all("x-codeSamples" not in each for each in operations_of(document_of(make())).values())
+    for operation in operations_of(document_of(make(API_DOCS_CODE_SAMPLES=True))).values():
+        assert [each["lang"] for each in operation["x-codeSamples"]] == ["Shell", "Python", "JavaScript"]
+
+
+@pytest.mark.contract("docs D-22")
+def test_a_sample_that_is_sent_as_it_stands_works(make: Make) -> None:
+    app = make(API_DOCS_CODE_SAMPLES=True, API_SCHEMA_DISCOVERY_AUTH=False, API_DOCS_BUNDLE_AUTH=False)
+    document, client = document_of(app), app.test_client()
+    for (method, path), operation in operations_of(document).items():
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--request", default="GET")
+        parser.add_argument("--header", action="append", default=[])
+        parser.add_argument("--data")
+        parser.add_argument("url")
+        _, *words = shlex.split(sample_of(operation, "Shell").replace("\\\n", " "))
+        curl = parser.parse_args(words)
+        assert curl.request == method
+        headers = dict(line.split(": ", 1) for line in curl.header)
+        url = curl.url.removeprefix("http://127.0.0.1:5000")
+        answer = client.open(url, method=method, headers=headers, data=curl.data)
+        # A row that another sample has removed, or that clashes with one that is there, is no fault of the sample.
+        assert answer.status_code in (200, 201, 204, 404, 409), (method, path, answer.text)
+        (call,) = (
+            (
+                each
+                for each in ast.walk(ast.parse(sample_of(operation, "Python")))
+                if isinstance(each, ast.keyword) and each.arg == "json"
+            )
+            if curl.data
+            else (None,)
+        )
+        assert call is None or ast.literal_eval(call.value) == json.loads(curl.data)
+        assert f"fetch({json.dumps(curl.url)}" in sample_of(operation, "JavaScript")
+
+
+@pytest.mark.contract("docs D-22")
+def test_samples_have_the_server_the_credentials_and_the_examples_that_were_given(make: Make) -> None:
+    servers = [{"url": "https://api.example.org/"}]
+    app = make(API_DOCS_CODE_SAMPLES=True, API_AUTHENTICATE_METHOD=["jwt"], API_SERVER_URLS=servers)
+    said = {"request_examples": {"one": {"title": "It's"}}, "operation_id": "told"}
+    schema = ma.Schema.from_dict({"title": ma.fields.String()})
+    view = state_of(app).architect.schema_constructor(input_schema=schema, auth=False, **said)(lambda **given: {})
+    app.add_url_rule("/told", "told", view, methods=["POST"])
+    operations = operations_of(document_of(app))
+    listed = sample_of(operations["GET", "/api/books"], "Shell")
+    assert shlex.split(listed.replace("\\\n", " ")) == [
+        "curl",
+        "https://api.example.org/api/books",
+        "--header",
+        "Authorization: Bearer <token>",
+    ]
+    words = shlex.split(sample_of(operations["POST", "/told"], "Shell").replace("\\\n", " "))
+    assert words[-1] == '{"title": "It\'s"}'
+    assert "Authorization" not in " ".join(words)
 
 
 # --- names ------------------------------------------------------------------------------------------------------------

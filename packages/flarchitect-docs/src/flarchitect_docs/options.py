@@ -134,6 +134,15 @@ DOCS_ENVELOPE = Option(
     topic=_DOCUMENT,
 )
 
+DOCS_CODE_SAMPLES = Option(
+    "DOCS_CODE_SAMPLES",
+    False,
+    boolean,
+    "Show in the document how each operation is called, in curl, Python and JavaScript.",
+    owner=_OWNER,
+    topic=_DOCUMENT,
+)
+
 DOCUMENTATION_URL = Option(
     "DOCUMENTATION_URL", "/docs", _path, "Path of the page, below the prefix.", owner=_OWNER, topic=_PAGES
 )

@@ -11,10 +11,12 @@ from flarchitect_core.catalogue.access import Access, access_of
 from flarchitect_core.catalogue.shapes import RecordShape
 from flarchitect_core.views.deprecation import deprecation_headers, deprecation_headers_of
 from flarchitect_core.views.details import answer_types
+from flarchitect_docs import options
 from flarchitect_docs.document.envelope import phrase
 from flarchitect_docs.document.examples import example_of
 from flarchitect_docs.document.links import Links
-from flarchitect_docs.document.paths import path_parameters
+from flarchitect_docs.document.paths import openapi_path, path_parameters
+from flarchitect_docs.document.samples import Samples
 
 if TYPE_CHECKING:
     from flarchitect_core.catalogue.endpoint import Endpoint, EndpointDetails
@@ -34,6 +36,8 @@ _ERROR_HEADERS: Mapping[int, tuple[str, ...]] = {
     503: ("Retry-After",),
 }
 _JSON = "application/json"
+# Where `flask run` serves.
+_SERVER = "http://127.0.0.1:5000"
 
 
 class Operations:
@@ -56,6 +60,11 @@ class Operations:
         self._schemes = schemes
         self._links = Links(ids, components.envelopes.name("value"))
         self._types = answer_types(state)
+        get = state.settings.get
+        servers = get(options.SERVER_URLS) or ({"url": _SERVER},)
+        self._samples = (
+            Samples(servers[0]["url"], schemes, lambda: components.schemas) if get(options.DOCS_CODE_SAMPLES) else None
+        )
 
     def of(self, endpoint: Endpoint) -> dict[str, Any]:
         """Describe one operation."""
@@ -77,6 +86,8 @@ class Operations:
             operation["requestBody"] = self._body(endpoint, details.body)
         operation["responses"] = self._responses(endpoint, details, access)
         operation.update(self._security(endpoint, access))
+        if self._samples is not None:
+            operation["x-codeSamples"] = self._samples.of(endpoint.method, openapi_path(endpoint.rule), operation)
         return operation
 
     def _notices(self, endpoint: Endpoint) -> Collection[str]:
