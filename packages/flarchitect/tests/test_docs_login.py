@@ -160,10 +160,16 @@ def test_where_nobody_is_known_the_login_opens_what_tells_about_the_application(
     )
     client = app.test_client()
     for path in ("/docs/bundle", "/schema/discovery"):
-        error_of(client.get(path), 401, "login_required")
+        refused = client.get(path)
+        error_of(refused, 401, "login_required")
+        assert refused.headers["Cache-Control"] == "no-store"
     log_in(client, "", "open sesame")
     for path in ("/docs/bundle", "/schema/discovery"):
-        assert client.get(path).status_code == 200
+        answer = client.get(path)
+        assert answer.status_code == 200
+        # The cookie opens it, and no cache that many share may give it to those without.
+        assert "private" in answer.headers["Cache-Control"]
+        assert {"Accept", "Cookie", "Authorization"} <= set(answer.vary)
 
 
 @pytest.mark.contract("docs 2.1")

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from flask import after_this_request
+
 from flarchitect_core.access.asked import Asked
 from flarchitect_core.catalogue.endpoint import Endpoint, EndpointDetails
 from flarchitect_core.errors import ApiError
@@ -61,6 +63,7 @@ def add_closed_route(state: ApplicationState, route: ClosedRoute) -> None:
     def view() -> Any:
         if access.is_protected and not (asks and is_guarded):
             access.require()
+            after_this_request(access.keep_private)
         elif asks and not is_guarded:
             raise ApiError(
                 "Only known callers may ask this, and the application has no way to recognise them.",

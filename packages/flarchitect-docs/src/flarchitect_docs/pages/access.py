@@ -19,6 +19,8 @@ from flarchitect_docs.pages.signer import Signer
 from flarchitect_docs.pages.tickets import Tickets
 
 if TYPE_CHECKING:
+    from flask import Response
+
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["LOGIN_CHALLENGE", "Access", "check_access", "diagnose_access"]
@@ -57,6 +59,13 @@ class Access:
         """The request headers by which it is decided."""
         return ("Cookie", "Authorization") if self.is_protected else ()
 
+    def keep_private(self, response: Response) -> Response:
+        """Let no cache that several readers share keep an answer of what is protected."""
+        if self.is_protected:
+            response.headers["Cache-Control"] = "private, no-cache"
+            response.vary.update(self.vary)
+        return response
+
     def is_granted(self) -> bool:
         """Say whether the current request may read: by its ticket, or by what opens the API too.
 
@@ -73,8 +82,9 @@ class Access:
             ApiError: It may not (401), and as `is_granted`.
         """
         if not self.is_granted():
-            # The part that knows callers names its own ways.
-            headers = {} if self._callers is not None else {"WWW-Authenticate": LOGIN_CHALLENGE}
+            headers = {"Cache-Control": "no-store"}
+            if self._callers is None:  # the part that knows callers names its own ways
+                headers["WWW-Authenticate"] = LOGIN_CHALLENGE
             raise ApiError(
                 "Log in at the documentation page first.", status=401, reason="login_required", headers=headers
             )
