@@ -478,3 +478,63 @@ def test_the_command_says_what_it_cannot_tell(library):
     assert "Did you mean Book?" in explained(served, "mira", "Bok", "read")[1]
     assert "No user is called 'lena'" in explained(served, "lena", "Book", "read")[1]
     assert explained(served, "mira", "Book", "burn")[0] == 2
+
+
+# --- rows that are reached through others -----------------------------------------------------------------------------
+
+EDITORS = {"role_map": {"GET": "editor"}}
+THROUGH_AUTHORS = ("join=author", "author.name__eq=Ann", "order_by=author.name", "or[author.name__eq=Ann,title__eq=x]")
+JOINING = {"API_ALLOW_JOIN": True, "API_LOG_REQUESTS": False}
+
+
+@pytest.mark.contract("auth 9.3")
+@pytest.mark.parametrize("dump", ["url", "json", "hybrid", "dynamic"])
+def test_a_relation_shows_no_rows_that_the_caller_may_not_ask_for(library: Any, dump: str) -> None:
+    served = library(author=EDITORS, **JOINING)
+    path = f"/api/books/1?dump={dump}"
+    reader, editor = (served.client.get(path, headers=served.headers(name)) for name in ("mira", "noor"))
+    assert (reader.status_code, editor.status_code) == (200, 200)
+    assert b"Ann" not in reader.data
+    assert (b"Ann" in editor.data) is (dump in ("json", "hybrid"))
+    changed = served.client.patch(path, json={"title": "Uno"}, headers=served.headers("mira"))
+    assert changed.status_code == 200
+    assert b"Ann" not in changed.data
+    listed = served.client.get(f"/api/books?dump={dump}", headers=served.headers("mira"))
+    assert b"Ann" not in listed.data
+
+
+@pytest.mark.contract("auth 9.3")
+@pytest.mark.parametrize("query", THROUGH_AUTHORS)
+def test_no_query_leads_to_rows_that_the_caller_may_not_ask_for(library: Any, query: str) -> None:
+    served = library(author=EDITORS, **JOINING)
+    path = f"/api/books?{query}"
+    assert served.client.get(path, headers=served.headers("noor")).status_code == 200
+    refused = served.client.get(path, headers=served.headers("mira"))
+    # As for a relation that is not there.
+    absent = served.client.get(path.replace("author", "writer"), headers=served.headers("mira"))
+    assert error_of(refused, 400)["reason"] == error_of(absent, 400)["reason"]
+
+
+@pytest.mark.contract("auth 9.3")
+def test_callers_who_are_not_known_reach_no_rows_for_which_they_must_be(library: Any) -> None:
+    open_books = {"auth_requirements": {"GET": False}}
+    served = library(open_books, **JOINING)
+    assert b"Ann" not in served.client.get("/api/books?dump=json").data
+    assert error_of(served.client.get("/api/books?join=author"), 400)["reason"] == "invalid_join"
+    assert served.client.get("/api/books/1/authors").status_code == 401
+
+
+@pytest.mark.contract("auth 9.3")
+def test_a_relation_that_has_its_own_key_in_the_map_is_judged_by_it(library: Any) -> None:
+    served = library(author={"role_map": {"RELATION_GET_ONE": "reader", "GET": "editor"}}, **JOINING)
+    headers = served.headers("mira")
+    assert served.client.get("/api/authors/1", headers=headers).status_code == 403
+    assert served.client.get("/api/books/1/authors", headers=headers).status_code == 200
+    assert b"Ann" in served.client.get("/api/books?dump=json", headers=headers).data
+
+
+@pytest.mark.contract("auth 9.3")
+def test_where_all_ask_for_the_same_every_caller_is_served_alike(library: Any) -> None:
+    served = library(API_ROLE_MAP={"ALL": "reader"}, **JOINING)
+    assert state_of(served.app).faces.vary is False
+    assert b"Ann" in served.client.get("/api/books?join=author&dump=dynamic", headers=served.headers("mira")).data

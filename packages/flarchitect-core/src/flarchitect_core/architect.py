@@ -158,6 +158,9 @@ class Architect:
             except ConfigurationError as error:
                 state.report.problems_from(error.problems)
         state.report.raise_if_any()
+        if state.faces is not None:
+            with state.app.app_context():
+                state.faces.close_relations()
 
     def init_api(self, app: Flask | None = None, **options: Any) -> None:
         """Generate the routes now; for applications with `FULL_AUTO` off.

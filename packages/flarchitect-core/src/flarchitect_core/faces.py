@@ -1,7 +1,8 @@
 """Faces: the published models as callers with certain rights see them.
 
-A field that a caller may not read is not there for it at all: in records, filters, sort keys, bodies and messages. So
-callers with other rights get other resources, built as those of everybody are, once for each set of rights.
+A field that a caller may not read is not there for it at all: in records, filters, sort keys, bodies and messages. A
+relation to rows that it may not ask for is a link at most. So callers with other rights get other resources, built as
+those of everybody are, once for each set of rights.
 """
 
 from __future__ import annotations
@@ -10,11 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flarchitect_core.access.fields import FieldLimits, FieldRule, field_rules_of, limits_for
+from flarchitect_core.access.fields import FieldLimits, FieldRule, RelationRule, field_rules_of, limits_for
 from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.access.policies import policies_of
 from flarchitect_core.access.tenancy import tenants_of
 from flarchitect_core.bounded import BoundedCache
+from flarchitect_core.catalogue.related import relation_rules_of
 from flarchitect_core.model.registry import Registry
 from flarchitect_core.operations.service import provide_services
 from flarchitect_core.startup import StartupReport
@@ -29,24 +31,29 @@ __all__ = ["Faces", "read_access_rules"]
 
 
 class Faces:
-    """The faces of one application; without rules about fields there is only the one that everybody sees."""
+    """The faces of one application; without rules there is only the one that everybody sees."""
 
-    def __init__(self, state: ApplicationState, rules: tuple[FieldRule, ...]) -> None:
+    def __init__(self, state: ApplicationState, fields: tuple[FieldRule, ...]) -> None:
         self._state = state
-        self._rules = rules
+        self._fields = fields
+        self._relations: tuple[RelationRule, ...] = ()
         self._kept: BoundedCache[FieldLimits, ApplicationState] = BoundedCache(FACES_MAX)
 
     @property
     def vary(self) -> bool:
-        """Whether callers may see different fields."""
-        return bool(self._rules)
+        """Whether callers may see different fields and relations."""
+        return bool(self._fields or self._relations)
+
+    def close_relations(self) -> None:
+        """Read who may follow which relations, which the parts know as soon as they are checked."""
+        self._relations = relation_rules_of(self._state)
 
     def current(self) -> ApplicationState:
         """Give the state by which the current caller is served."""
-        if not self._rules:
+        if not self.vary:
             return self._state
-        limits = limits_for(self._rules, get_current_user())
-        if not (limits.hidden or limits.locked):
+        limits = limits_for(self._fields, self._relations, get_current_user())
+        if not (limits.hidden or limits.locked or limits.closed):
             return self._state
         return self._kept.get(limits, lambda: self._made(limits))
 

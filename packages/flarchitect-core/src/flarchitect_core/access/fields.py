@@ -1,4 +1,4 @@
-"""Rules about fields: which roles may read and write each (`Meta.field_policy`)."""
+"""Rules about fields and relationships: which roles may read and write, and follow each."""
 
 from __future__ import annotations
 
@@ -14,26 +14,31 @@ from flarchitect_core.suggestions import nearest
 from flarchitect_core.users import roles_of
 
 if TYPE_CHECKING:
+    from flarchitect_core.access.roles import RoleRequirement
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.settings import Settings
     from flarchitect_core.startup import StartupReport
 
-__all__ = ["FieldLimits", "FieldRule", "field_rules_of", "limits_for"]
+__all__ = ["FieldLimits", "FieldRule", "RelationRule", "field_rules_of", "limits_for"]
 
 Column = tuple[type, str]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldLimits:
-    """What a caller may not do with fields, each a model and an attribute; the same for all callers with equal rights.
+    """What a caller may not do with fields and relationships, each a model and an attribute.
+
+    It is the same for all callers with equal rights.
 
     Attributes:
         hidden: Fields that are as if they were not there.
         locked: Fields that bodies cannot set.
+        closed: Relationships that lead to rows which are not for the caller.
     """
 
     hidden: frozenset[Column] = frozenset()
     locked: frozenset[Column] = frozenset()
+    closed: frozenset[Column] = frozenset()
 
     def hides(self, model: type, attribute: str) -> bool:
         """Say whether a field is hidden."""
@@ -72,12 +77,30 @@ class FieldRule:
     writers: frozenset[str] | None
 
 
-def limits_for(rules: Iterable[FieldRule], user: Any) -> FieldLimits:
-    """Give what the rules leave out for a user."""
+@dataclass(frozen=True, slots=True)
+class RelationRule:
+    """What some relationships ask of those who follow them.
+
+    Attributes:
+        relations: Models and relationships.
+        roles: Roles, each of these requirements.
+    """
+
+    relations: frozenset[Column]
+    roles: tuple[RoleRequirement, ...]
+
+    def is_met_by(self, user: Any) -> bool:
+        """Say whether a user may follow them; it has to be known who calls."""
+        return user is not None and all(roles.is_met_by(user) for roles in self.roles)
+
+
+def limits_for(rules: Iterable[FieldRule], relations: Iterable[RelationRule], user: Any) -> FieldLimits:
+    """Give what the rules about fields and relationships leave out for a user."""
     has = frozenset() if user is None else frozenset({*roles_of(user), ANYBODY})
     hidden = frozenset(rule.column for rule in rules if rule.readers is not None and not rule.readers & has)
     locked = frozenset(rule.column for rule in rules if rule.writers is not None and not rule.writers & has)
-    return FieldLimits(hidden, locked | hidden)
+    closed = frozenset[Column]().union(*(rule.relations for rule in relations if not rule.is_met_by(user)))
+    return FieldLimits(hidden, locked | hidden, closed)
 
 
 def field_rules_of(resources: Iterable[Resource], settings: Settings, report: StartupReport) -> tuple[FieldRule, ...]:

@@ -428,7 +428,10 @@ class Registry:
                 )
                 continue
             association = self.association(resource.facts.mapper.relationships[fact.name].secondary)
-            resource.relations[name] = Relation(name, fact, resource, target, association=association, is_shown=shown)
+            closed = self._limits is not None and (resource.model, fact.name) in self._limits.closed
+            resource.relations[name] = Relation(
+                name, fact, resource, target, association=association, is_shown=shown, is_closed=closed
+            )
         if shown:
             self._name_relation_routes(resource)
 

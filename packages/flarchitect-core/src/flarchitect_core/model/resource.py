@@ -87,6 +87,7 @@ class Relation:
         association: What the rows of the secondary table are, where a model is mapped to it of which rows may be there
             that a request must not see.
         is_shown: Whether answers show it unasked; with `API_ADD_RELATIONS` off, only `join` brings it.
+        is_closed: Whether its rows are not for the caller, so that it is a link at most.
         order_by: How its rows are sorted as far as the caller may see that; known when all resources are.
     """
 
@@ -97,6 +98,7 @@ class Relation:
     segment: str = ""
     association: Resource | None = None
     is_shown: bool = True
+    is_closed: bool = False
     order_by: tuple[ColumnElement[Any], ...] = ()
     _tokens: frozenset[str] = frozenset()
 
@@ -113,6 +115,11 @@ class Relation:
     def mentions(self) -> tuple[Resource, ...]:
         """The resources that a statement mentions when it follows the relation."""
         return (self.target,) if self.association is None else (self.target, self.association)
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether requests may follow it to its rows."""
+        return "GET" in self.target.methods and not self.is_closed
 
     @property
     def link_segment(self) -> str:

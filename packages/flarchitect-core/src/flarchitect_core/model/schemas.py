@@ -256,7 +256,7 @@ class RelationField(ma.fields.Field[Any]):
         if loaded is not None:
             return loaded.get(relation.name, ma.missing)
         schema = self._auto_schema()
-        inlined = schema.depth > 0 and "GET" in relation.target.methods
+        inlined = schema.depth > 0 and relation.is_readable
         if relation.leads_back(schema.came_from) and not (relation.many and inlined):
             return ma.missing
         if not inlined:

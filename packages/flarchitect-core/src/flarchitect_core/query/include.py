@@ -349,7 +349,7 @@ class _PlanBuilder:
             self.outputs[name] = ItemLink(relation.target.link_path, self._key_parts(positions, relation.target))
 
     def _is_inlined(self, name: str, relation: Relation) -> bool:
-        if "GET" not in relation.target.methods:
+        if not relation.is_readable:
             return False
         if self.view.mode == "dynamic":
             return name in self.view.joined

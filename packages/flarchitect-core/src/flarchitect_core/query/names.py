@@ -127,8 +127,8 @@ def joinable(resource: Resource, token: str) -> Relation | None:
 
 
 def readable_relations(resource: Resource) -> list[Relation]:
-    """List the relations to models that may be read."""
-    return [each for each in resource.relations.values() if "GET" in each.target.methods]
+    """List the relations to rows that may be read."""
+    return [each for each in resource.relations.values() if each.is_readable]
 
 
 def no_column(name: str, candidates: Iterable[str]) -> QueryError:

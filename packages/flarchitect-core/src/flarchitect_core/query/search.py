@@ -83,6 +83,8 @@ def _search_column(resource: Resource, name: str, report: StartupReport) -> Sear
     *steps, last = name.split(".")
     for step in steps:
         relation = owner.relation(step)
+        if relation is not None and relation.is_closed:
+            return None
         if relation is None or relation.many or "GET" not in relation.target.methods:
             near = nearest(step, [each.fact.name for each in owner.relations.values() if not each.many], limit=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
