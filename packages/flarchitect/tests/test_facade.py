@@ -242,6 +242,9 @@ PATHS = {
     "flarchitect.schemas.utils.get_schema_subclass": schema_tools.get_schema_subclass,
     "flarchitect.schemas.utils.list_schema_fields": schema_tools.list_schema_fields,
     "flarchitect.schemas.DeleteSchema": schema_tools.DeleteSchema,
+    "flarchitect.schemas.FileField": core.views.files.FileField,
+    "flarchitect.schemas.Upload": core.views.files.Upload,
+    "flarchitect.schemas.UploadedFile": core.views.files.UploadedFile,
     "flarchitect.schemas.bases.DeleteSchema": schema_tools.DeleteSchema,
     "flarchitect.schemas.get_input_output_from_model_or_make": schema_tools.get_input_output_from_model_or_make,
     "flarchitect.core.discovery.build_schema_discovery_payload": docs.discovery.build_schema_discovery_payload,
@@ -314,7 +317,7 @@ SIGNATURES = {
     "flarchitect.Architect.set_route": "info",
     "flarchitect.Architect.schema_constructor": "output_schema input_schema model many group_tag tag summary "
     "error_responses auth roles roles_any_of many_to_many_model multiple parent_model method relation_name "
-    "description operation_id deprecated sunset query_params request_examples response_examples security",
+    "description operation_id deprecated sunset query_params request_examples response_examples security stream",
     "flarchitect.authentication.jwt.create_jwt": "payload secret_key exp_minutes algorithm",
     "flarchitect.authentication.jwt.decode_token": "token secret_key algorithm allowed_algorithms",
     "flarchitect.authentication.jwt.generate_access_token": "usr_model expires_in_minutes",

@@ -222,6 +222,7 @@ class Architect:
         request_examples: Mapping[str, Any] | None = None,
         response_examples: Mapping[str, Any] | None = None,
         security: Sequence[Mapping[str, Sequence[str]]] | None = None,
+        stream: bool = False,
     ) -> Callable[[Function], Function]:
         """Make the decorator of a hand-written view, which is put below the route of Flask.
 
@@ -230,8 +231,9 @@ class Architect:
         variables of the URL, `deserialized_data` and `model`.
 
         Args:
-            output_schema: marshmallow schema of the answer; without it the answer is what the view returns.
-            input_schema: Schema of the body; what it makes of one is `deserialized_data`.
+            output_schema: Schema of the answer: a marshmallow schema, a dataclass or a pydantic model. Without it the
+                answer is what the view returns.
+            input_schema: The same for the body; what it makes of one is `deserialized_data`.
             model: Model whose `Meta` is asked for options such as the rate limit.
             many: Whether the answer is a list.
             group_tag: Group of the tag in the documentation.
@@ -254,6 +256,8 @@ class Architect:
             request_examples: Bodies that work, by name.
             response_examples: Values of answers, by name.
             security: Security requirements in the documentation, where the view is guarded by something else.
+            stream: Whether the answer is a stream of server-sent events. The view returns an iterator, each of whose
+                values is dumped and sent as an event, or what `stream_sse_response` gives.
 
         Raises:
             ConfigurationError: The view asks for what an application that is bound already does not have.
@@ -287,6 +291,7 @@ class Architect:
             request_examples=request_examples,
             response_examples=response_examples,
             security=security,
+            stream=stream,
         )
 
         def decorate(function: Function) -> Function:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import marshmallow as ma
-
 from flarchitect_core.catalogue.shapes import Answer, Content, JsonShape
 from flarchitect_core.state import state_of
 from flarchitect_core.views.endpoints import endpoints_of
@@ -17,6 +15,7 @@ from flarchitect_docs.document.paths import openapi_path
 if TYPE_CHECKING:
     from flarchitect_core.architect import Architect
     from flarchitect_core.state import ApplicationState
+    from flarchitect_core.views.bodies import ViewSchema
     from flarchitect_core.views.managed import ManagedView
 
 __all__ = ["build_docs_bundle", "register_bundle"]
@@ -110,7 +109,7 @@ def _route(
     }
 
 
-def _schema_name(schema: ma.Schema | type[ma.Schema] | None) -> str | None:
+def _schema_name(schema: ViewSchema | None) -> str | None:
     if schema is None:
         return None
     return schema.__name__ if isinstance(schema, type) else type(schema).__name__

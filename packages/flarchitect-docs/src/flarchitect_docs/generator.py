@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-import marshmallow as ma
 from apispec.ext.marshmallow import MarshmallowPlugin
 
 from flarchitect_core.state import state_of
+from flarchitect_core.views.bodies import schema_instance
+from flarchitect_core.views.pydantic_schemas import PydanticSchema
+from flarchitect_docs.document.models import ModelSchemas
 from flarchitect_docs.document.names import SchemaNames, plain_name
 from flarchitect_docs.document.paths import openapi_path
 from flarchitect_docs.spec import CustomSpec
@@ -26,22 +28,29 @@ def register_schemas(
     output_schema: SchemaOrClass | None = None,
     force_update: bool = False,
 ) -> None:
-    """Put marshmallow schemas into the components of a document, by their names without `Schema`.
+    """Put schemas into the components of a document, by their names without `Schema`.
 
     Args:
         force_update: Whether a component of that name is replaced; otherwise it stays.
     """
     names = SchemaNames(state_of())
-    for schema in (input_schema, output_schema):
+    for schema, is_body in ((input_schema, True), (output_schema, False)):
         if schema is None:
             continue
-        name = names.cased(plain_name(schema if isinstance(schema, type) else type(schema)))
-        if name not in spec.components.schemas:
-            spec.components.schema(name, schema=schema if isinstance(schema, ma.Schema) else schema())
-        elif force_update:
+        used = schema_instance(schema)
+        name = names.cased(plain_name(type(used)))
+        if name in spec.components.schemas and not force_update:
+            continue
+        if isinstance(used, PydanticSchema):
+            models: dict[str, Any] = {}
+            ModelSchemas(models, names).of(type(used), is_body=is_body, is_partial=False)
+            spec.components.schemas.update(models)
+        elif name not in spec.components.schemas:
+            spec.components.schema(name, schema=used)
+        else:
             # The name stays the same for whoever refers to it.
             made = CustomSpec("", "", str(spec.openapi_version), plugins=[MarshmallowPlugin()])
-            made.components.schema(name, schema=schema if isinstance(schema, ma.Schema) else schema())
+            made.components.schema(name, schema=used)
             spec.components.schemas[name] = made.components.schemas[name]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import marshmallow as ma
 from flask import request
 
 from flarchitect_core.access.asked import Guard
@@ -14,6 +13,7 @@ from flarchitect_core.rates import Rate, parse_rates
 from flarchitect_core.settings import HTTP_METHODS, is_set
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.state import ApplicationState
+from flarchitect_core.views.bodies import ViewSchema
 from flarchitect_core.views.managed import ManagedView
 from flarchitect_rest import options
 from flarchitect_rest.limits import RateLimits
@@ -58,7 +58,7 @@ def view_rates(state: ApplicationState, view: ManagedView, method: str) -> tuple
         raise ConfigurationError(f"The rate limit of {view.name} is {value!r}: {error}") from error
 
 
-def _meta_rate(schema: ma.Schema | type[ma.Schema] | None, method: str) -> Any:
+def _meta_rate(schema: ViewSchema | None, method: str) -> Any:
     meta = getattr(schema, "Meta", None)
     names = options.RATE_LIMIT.meta_names(method)
     return next((value for name in names if is_set(value := getattr(meta, name, None))), None)

@@ -50,14 +50,16 @@ class RecordShape:
 
 @dataclass(frozen=True, slots=True)
 class SchemaShape:
-    """What a marshmallow schema takes or gives.
+    """What the schema of a hand-written view takes or gives.
 
     Attributes:
         is_partial: Whether nothing is required.
+        is_body: Whether bodies are meant, which may be read more generously than answers are written.
     """
 
     schema: SchemaOrClass
     is_partial: bool = False
+    is_body: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Content:
         many: Whether it is a list of that.
         is_enveloped: Whether it stands in `value` of the envelope.
         reports: Whether it is a list of what became of each item.
+        is_stream: Whether it is a stream of events, each of which has that.
     """
 
     media_types: Sequence[str]
@@ -86,6 +89,7 @@ class Content:
     many: bool = False
     is_enveloped: bool = True
     reports: bool = False
+    is_stream: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +100,7 @@ class Body:
         shape: What it is.
         takes_lists: Whether it may also be a list of that.
         most: Most items of such a list.
+        part_types: Of a form, the media types of the parts that have certain ones, by name.
     """
 
     media_types: Sequence[str]
@@ -103,6 +108,7 @@ class Body:
     required: bool = True
     takes_lists: bool = False
     most: int | None = None
+    part_types: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

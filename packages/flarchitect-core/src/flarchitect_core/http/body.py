@@ -1,12 +1,15 @@
-"""Reading a JSON or XML body: bounded, strict, and without a reading that two parsers could disagree about."""
+"""Reading a JSON or XML body, or a form: bounded, strict, without a reading that two parsers could disagree about."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from math import isinf
 from typing import Any
 
 from flask import Request
+from werkzeug.datastructures import FileStorage
 from werkzeug.exceptions import ClientDisconnected, RequestEntityTooLarge
 
 from flarchitect_core import options
@@ -15,8 +18,9 @@ from flarchitect_core.http.negotiation import JSON, XML
 from flarchitect_core.http.xml import parse_xml
 from flarchitect_core.settings import Settings
 
-__all__ = ["MERGE_PATCH", "body_types", "parse_json", "read_body", "read_object"]
+__all__ = ["FORM", "MERGE_PATCH", "body_types", "parse_json", "read_body", "read_form", "read_object"]
 
+FORM = "multipart/form-data"
 MERGE_PATCH = "application/merge-patch+json"
 JSON_TYPES = frozenset({"application/json", MERGE_PATCH})
 
@@ -59,6 +63,22 @@ def read_body(request: Request, settings: Settings) -> dict[str, Any] | list[Any
     return value
 
 
+def read_form(request: Request, settings: Settings) -> tuple[dict[str, list[str]], dict[str, list[FileStorage]]]:
+    """Read the body of a request as a form: the texts and the files of each name.
+
+    Raises:
+        ApiError: 413 when it is too large, 415 when it is sent as something else, 400 for text that cannot be stored.
+    """
+    _require_type(request, [FORM])
+    with _bounded(request, settings) as most:
+        # The body as a whole has its limit: texts in it need none of their own.
+        request.max_form_memory_size = most
+        texts, files = request.form.to_dict(flat=False), request.files.to_dict(flat=False)
+    _refuse_unstorable(texts, "body")
+    # A field that was left empty is sent as a file without a name.
+    return texts, {name: sent for name, given in files.items() if (sent := [each for each in given if each.filename])}
+
+
 def _read(request: Request, settings: Settings) -> Any:
     depth_max = settings.get(options.BODY_DEPTH_MAX)
     raw = _raw(request, settings)
@@ -73,29 +93,36 @@ def body_types(settings: Settings) -> list[str]:
 
 
 def _raw(request: Request, settings: Settings) -> bytes:
-    _require_type(request, settings)
+    takes_xml = settings.get(options.ALLOW_XML)
+    if not (request.mimetype in JSON_TYPES or (takes_xml and request.mimetype in XML.mimetypes)):
+        _require_type(request, [JSON.mimetype, XML.mimetype] if takes_xml else [JSON.mimetype])
+    with _bounded(request, settings) as most:
+        raw = request.get_data()
+        if len(raw) > most:
+            raise RequestEntityTooLarge
+    return raw
+
+
+@contextmanager
+def _bounded(request: Request, settings: Settings) -> Iterator[int]:
+    """Read a body up to the limit, which is given."""
     most = request.max_content_length
     if most is None:
         most = settings.get(options.BODY_SIZE_MAX_BYTES)
     # Werkzeug cuts a body of unknown length at the limit and says nothing: the byte after it tells.
     request.max_content_length = most if request.content_length is not None else most + 1
     try:
-        raw = request.get_data()
-        if len(raw) > most:
-            raise RequestEntityTooLarge
+        yield most
     except ClientDisconnected as error:
         raise BadRequestError("The body ended before its announced length.", reason="incomplete_body") from error
     except RequestEntityTooLarge as error:
         raise ApiError(f"The body is larger than {most} bytes.", status=413, reason="body_too_large") from error
-    return raw
 
 
-def _require_type(request: Request, settings: Settings) -> None:
+def _require_type(request: Request, taken: Sequence[str]) -> None:
     sent = request.mimetype
-    takes_xml = settings.get(options.ALLOW_XML)
-    if sent in JSON_TYPES or (takes_xml and sent in XML.mimetypes):
+    if sent in taken:
         return
-    taken = [JSON.mimetype, XML.mimetype] if takes_xml else [JSON.mimetype]
     raise ApiError(
         f"The body must have the content type {' or '.join(taken)}; {f'it is {sent}' if sent else 'none was sent'}.",
         status=415,

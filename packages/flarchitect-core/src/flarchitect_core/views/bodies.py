@@ -1,4 +1,4 @@
-"""The body of a request to a hand-written view, checked by a marshmallow schema."""
+"""The body of a request to a hand-written view, checked by its schema."""
 
 from __future__ import annotations
 
@@ -10,14 +10,18 @@ from flask import Request
 
 from flarchitect_core import options
 from flarchitect_core.errors import ValidationError
-from flarchitect_core.http.body import read_object
+from flarchitect_core.http.body import parse_json, read_form, read_object
 from flarchitect_core.model.schemas import AutoSchema
 from flarchitect_core.operations.hooks import changed_body
 from flarchitect_core.settings import Settings
 from flarchitect_core.state import state_of
 from flarchitect_core.suggestions import nearest
+from flarchitect_core.views.dataclass_schemas import dataclass_schema, is_plain_dataclass
+from flarchitect_core.views.files import FileField
+from flarchitect_core.views.pydantic_schemas import is_pydantic_model, pydantic_schema
 
-__all__ = ["WITHOUT_BODY", "SchemaReader", "deserialise_data", "schema_instance"]
+__all__ = ["WITHOUT_BODY", "SchemaReader", "ViewSchema", "deserialise_data", "part_types", "schema_class"]
+__all__ += ["schema_instance", "takes_files"]
 
 WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 """The methods whose requests are not read, whatever schema a view has."""
@@ -25,10 +29,43 @@ WITHOUT_BODY = frozenset({"GET", "HEAD", "OPTIONS"})
 _UNKNOWN_FIELD = "Unknown field."
 _WRAPPED = "deserialized_data"
 
+ViewSchema = ma.Schema | type[object]
+"""A marshmallow schema or its class, a dataclass, or a model class of pydantic."""
 
-def schema_instance(schema: ma.Schema | type[ma.Schema]) -> ma.Schema:
-    """Give the schema itself, or an instance of a schema class."""
-    return schema() if isinstance(schema, type) else schema
+
+def schema_class(kind: type[object]) -> type[ma.Schema]:
+    """Give the schema class itself, or that of a dataclass or of a pydantic model.
+
+    Raises:
+        TypeError: It is none of these, or nothing that a body could be.
+    """
+    if issubclass(kind, ma.Schema):
+        return kind
+    if is_pydantic_model(kind):
+        return pydantic_schema(kind)
+    if is_plain_dataclass(kind):
+        return dataclass_schema(kind)
+    raise TypeError(f"{kind.__name__} is no marshmallow schema, no dataclass and no pydantic model.")
+
+
+def schema_instance(schema: ViewSchema) -> ma.Schema:
+    """Give the schema itself, or an instance of a schema class; as `schema_class` otherwise."""
+    return schema_class(schema)() if isinstance(schema, type) else schema
+
+
+def takes_files(schema: ma.Schema) -> bool:
+    """Say whether bodies have files, so that they are forms."""
+    return any(isinstance(_inner(field), FileField) for field in schema.load_fields.values())
+
+
+def part_types(schema: ma.Schema) -> dict[str, tuple[str, ...]]:
+    """Give the media types of those files that may have certain ones only, by name."""
+    fields = {_key(name, field): _inner(field) for name, field in schema.load_fields.items()}
+    return {
+        name: field.upload.content_types
+        for name, field in fields.items()
+        if isinstance(field, FileField) and field.upload.content_types
+    }
 
 
 class SchemaReader:
@@ -50,6 +87,7 @@ class SchemaReader:
         shown = {_key(name, field) for name, field in schema.fields.items()}
         self._output_only = frozenset(shown - self._taken.keys())
         self._nested = frozenset(name for name, field in self._taken.items() if _is_nested(field))
+        self._takes_files = takes_files(schema)
 
     def read(self, request: Request) -> Any:
         """Read the body of a request; none at all counts as an empty object.
@@ -57,7 +95,42 @@ class SchemaReader:
         Raises:
             ApiError: It cannot be read, or the schema refuses it.
         """
-        return self.load(_body(request, self._settings), partial=True if request.method == "PATCH" else None)
+        return self.load(self.body(request), partial=True if request.method == "PATCH" else None)
+
+    def body(self, request: Request) -> Mapping[str, Any]:
+        """Give the body of a request, as the hook of the application leaves it; unchecked.
+
+        Raises:
+            ApiError: It cannot be read.
+        """
+        if _is_empty(request):
+            body: Mapping[str, Any] = {}
+        else:
+            body = self._form(request) if self._takes_files else read_object(request, self._settings)
+        return changed_body(body, self._settings)
+
+    def _form(self, request: Request) -> Mapping[str, Any]:
+        """Read a form as an object: several parts of one name are a list, and objects are JSON."""
+        texts, files = read_form(request, self._settings)
+        body: dict[str, Any] = {}
+        errors: dict[str, Any] = {}
+        for name in (*texts, *files):
+            parts: list[Any] = [*texts.get(name, ()), *files.get(name, ())]
+            field = self._taken.get(name)
+            if isinstance(field, ma.fields.List):
+                body[name] = [self._part(field.inner, part) for part in parts]
+            elif len(parts) == 1:
+                body[name] = self._part(field, parts[0])
+            else:
+                errors[name] = ["Must be sent once."]
+        if errors:
+            raise ValidationError(errors)
+        return body
+
+    def _part(self, field: ma.fields.Field[Any] | None, part: Any) -> Any:
+        if isinstance(part, str) and isinstance(field, (ma.fields.Dict, ma.fields.Nested)):
+            return parse_json(part.encode(), self._settings.get(options.BODY_DEPTH_MAX))
+        return part
 
     def load(self, body: Mapping[str, Any], *, partial: bool | None = None) -> Any:
         """Give what the schema makes of a body.
@@ -108,18 +181,20 @@ def _key(name: str, field: ma.fields.Field[Any]) -> str:
     return name if field.data_key is None else field.data_key
 
 
+def _inner(field: ma.fields.Field[Any]) -> ma.fields.Field[Any]:
+    return field.inner if isinstance(field, ma.fields.List) else field
+
+
 def _is_nested(field: ma.fields.Field[Any]) -> bool:
-    inner = field.inner if isinstance(field, ma.fields.List) else field
+    inner = _inner(field)
     return isinstance(inner, ma.fields.Nested) and not isinstance(inner, ma.fields.Pluck)
 
 
-def _body(request: Request, settings: Settings) -> Mapping[str, Any]:
-    is_empty = not request.content_length and not request.mimetype and not request.headers.get("Transfer-Encoding")
-    body: Mapping[str, Any] = {} if is_empty else read_object(request, settings)
-    return changed_body(body, settings)
+def _is_empty(request: Request) -> bool:
+    return not request.content_length and not request.mimetype and not request.headers.get("Transfer-Encoding")
 
 
-def deserialise_data(input_schema: ma.Schema | type[ma.Schema], request: Request) -> Any:
+def deserialise_data(input_schema: ViewSchema, request: Request) -> Any:
     """Check the body of a request by a schema.
 
     A body with the key `deserialized_data` is what stands below that key; nothing else unwraps bodies so.
@@ -130,13 +205,10 @@ def deserialise_data(input_schema: ma.Schema | type[ma.Schema], request: Request
     Raises:
         ApiError: The body cannot be read at all.
     """
-    settings = state_of().settings
-    body = _body(request, settings)
-    inner = body.get(_WRAPPED)
-    if isinstance(inner, Mapping):
-        body = inner
+    reader = SchemaReader(schema_instance(input_schema), state_of().settings)
     try:
-        reader = SchemaReader(schema_instance(input_schema), settings)
-        return reader.load(body, partial=request.method == "PATCH")
+        body = reader.body(request)
+        inner = body.get(_WRAPPED)
+        return reader.load(inner if isinstance(inner, Mapping) else body, partial=request.method == "PATCH")
     except ValidationError as error:
         return error.fields, error.status

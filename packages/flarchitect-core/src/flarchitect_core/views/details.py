@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from flarchitect_core import options
 from flarchitect_core.catalogue.endpoint import EndpointDetails
 from flarchitect_core.catalogue.shapes import Answer, Body, Content, SchemaShape
-from flarchitect_core.http.body import body_types
+from flarchitect_core.http.body import FORM, body_types
 from flarchitect_core.http.negotiation import record_formats
-from flarchitect_core.views.bodies import WITHOUT_BODY, schema_instance
+from flarchitect_core.views.bodies import WITHOUT_BODY, part_types, schema_instance, takes_files
+from flarchitect_core.views.sse import EVENT_STREAM
 
 if TYPE_CHECKING:
     from flarchitect_core.state import ApplicationState
@@ -32,7 +33,10 @@ def view_details(state: ApplicationState, view: ManagedView, method: str) -> End
     info = view.info
     shape = None if info.output_schema is None else SchemaShape(info.output_schema)
     many = info.many if info.multiple is None else info.multiple
-    answer = Answer(200, "OK", [Content(answer_types(state), shape, many=many)])
+    content = Content(answer_types(state), shape, many=many)
+    if info.stream:
+        content = Content([EVENT_STREAM], shape, is_enveloped=False, is_stream=True)
+    answer = Answer(200, "OK", [content])
     return EndpointDetails(
         body=_body(state, view, method),
         answers=[answer],
@@ -45,10 +49,13 @@ def _body(state: ApplicationState, view: ManagedView, method: str) -> Body | Non
     schema = view.info.input_schema
     if schema is None or method in WITHOUT_BODY:
         return None
-    is_partial = method == "PATCH"
+    used, is_partial = schema_instance(schema), method == "PATCH"
     # No body at all counts as an empty object.
-    required = not is_partial and any(field.required for field in schema_instance(schema).load_fields.values())
-    return Body(body_types(state.settings), SchemaShape(schema, is_partial=is_partial), required=required)
+    required = not is_partial and any(field.required for field in used.load_fields.values())
+    shape = SchemaShape(schema, is_partial=is_partial, is_body=True)
+    if not takes_files(used):
+        return Body(body_types(state.settings), shape, required=required)
+    return Body([FORM], shape, required=required, part_types=part_types(used))
 
 
 def _errors(state: ApplicationState, view: ManagedView, method: str) -> Iterator[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,10 +19,11 @@ from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.http.hooks import answer_failure
 from flarchitect_core.state import FACES_MAX, ApplicationState, current_face, state_of
-from flarchitect_core.views.bodies import WITHOUT_BODY, SchemaReader, schema_instance
+from flarchitect_core.views.bodies import WITHOUT_BODY, SchemaReader, ViewSchema, schema_class, schema_instance
 from flarchitect_core.views.deprecation import deprecation_headers
 from flarchitect_core.views.dumping import dump_value, selected
 from flarchitect_core.views.results import Result, answer_of, failure_of, result_of
+from flarchitect_core.views.sse import sse_message, stream_sse_response
 
 if TYPE_CHECKING:
     from flarchitect_core.access.asked import Guard
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["ManagedView", "SchemaOrClass", "ViewInfo", "handle_many", "handle_one", "managed", "managed_view_of"]
 __all__ += ["described_view", "standardise_response"]
 
-SchemaOrClass = ma.Schema | type[ma.Schema]
+SchemaOrClass = ViewSchema
 Function = TypeVar("Function", bound=Callable[..., Any])
 AnyFunction = Callable[..., Any]
 
@@ -48,6 +49,7 @@ class ViewInfo:
         input_schema: Schema of the body.
         model: Model whose `Meta` is asked for options.
         many: Whether the answer is a list.
+        stream: Whether the answer is a stream of events, each with what the schema gives.
         group_tag: Group of the tag in the documentation.
         tag: Tag in the documentation.
         summary: Title in the documentation.
@@ -92,6 +94,7 @@ class ViewInfo:
     request_examples: Mapping[str, Any] | None = None
     response_examples: Mapping[str, Any] | None = None
     security: Sequence[Mapping[str, Sequence[str]]] | None = None
+    stream: bool = False
 
     def asked(self) -> Asked:
         """Give what rules of access see of it."""
@@ -159,7 +162,11 @@ class ManagedView:
     ) -> Any:
         for guard in bound.guards:
             guard()
-        result = result_of(self._call(arguments, self._arguments(bound, variables)))
+        returned = self._call(arguments, self._arguments(bound, variables))
+        if self.info.stream and isinstance(returned, Iterator):
+            returned = stream_sse_response(_messages(bound.schemas(), returned))
+            returned.headers.update(deprecation_headers(self.info.deprecated, self.info.sunset))
+        result = result_of(returned)
         if isinstance(result, WerkzeugResponse):
             return result
         if result.status >= 400:
@@ -237,10 +244,28 @@ def _guards_of(view: ManagedView, state: ApplicationState) -> tuple[Guard, ...]:
         return (*guards_of(state, view.info.asked()), *(guard for guard in guards if guard is not None))
 
 
+def _messages(schemas: _Schemas, values: Iterator[Any]) -> Iterator[str]:
+    """Write an event of each value; texts are events that the view has written itself."""
+    try:
+        for value in values:
+            yield value if isinstance(value, str) else sse_message(schemas.dumped(Result(value)).value)
+    finally:
+        close = getattr(values, "close", None)
+        if close is not None:
+            close()
+
+
 def _check_schema(name: str, role: str, schema: object) -> None:
-    is_class = isinstance(schema, type) and issubclass(schema, ma.Schema)
-    if not (schema is None or is_class or isinstance(schema, ma.Schema)):
-        raise TypeError(f"{role} of {name} must be a marshmallow schema, its class or None; it is {schema!r}.")
+    if isinstance(schema, type):
+        try:
+            schema_class(schema)
+        except TypeError as error:
+            raise TypeError(f"{role} of {name}: {error}") from error
+    elif not (schema is None or isinstance(schema, ma.Schema)):
+        raise TypeError(
+            f"{role} of {name} must be a marshmallow schema or its class, a dataclass, a pydantic model or None; it is "
+            f"{schema!r}."
+        )
     if role == "input_schema" and isinstance(schema, ma.Schema) and schema.many:
         raise TypeError(f"input_schema of {name} is for many objects. Bodies are one object; nest the list in a field.")
 

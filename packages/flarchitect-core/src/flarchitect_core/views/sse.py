@@ -13,9 +13,11 @@ from flarchitect_core.http.encoding import encode_json
 from flarchitect_core.http.streaming import within_request
 from flarchitect_core.model.schemas import output_schema_of
 from flarchitect_core.state import current_face, state_of
-from flarchitect_core.views.bodies import schema_instance
+from flarchitect_core.views.bodies import ViewSchema, schema_instance
 
-__all__ = ["model_event", "sse_message", "stream_model_events", "stream_sse_response"]
+__all__ = ["EVENT_STREAM", "model_event", "sse_message", "stream_model_events", "stream_sse_response"]
+
+EVENT_STREAM = "text/event-stream"
 
 Encoder = Callable[[Any], str | bytes]
 
@@ -65,7 +67,7 @@ def _one_line(name: str, value: str | int) -> str:
 def model_event(
     instance: Any,
     *,
-    schema: ma.Schema | type[ma.Schema] | None = None,
+    schema: ViewSchema | None = None,
     event: str | None = None,
     id: str | int | None = None,
     retry: int | None = None,
@@ -103,7 +105,7 @@ def stream_sse_response(messages: Iterable[str]) -> Response:
     body: Iterator[bytes] = _chunks(messages)
     if has_request_context():
         body = iter(()) if request.method == "HEAD" else within_request(body)
-    response = Response(body, mimetype="text/event-stream")
+    response = Response(body, mimetype=EVENT_STREAM)
     # Neither browsers nor servers in between may hold messages back.
     response.headers["Cache-Control"] = "no-cache"
     response.headers["X-Accel-Buffering"] = "no"
@@ -123,7 +125,7 @@ def _chunks(messages: Iterable[str]) -> Iterator[bytes]:
 def stream_model_events(
     instances: Iterable[Any],
     *,
-    schema: ma.Schema | type[ma.Schema] | None = None,
+    schema: ViewSchema | None = None,
     event: str | None = None,
     id_factory: Callable[[Any, int], str | int | None] | None = None,
     retry: int | None = None,

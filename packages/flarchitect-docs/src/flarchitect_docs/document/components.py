@@ -15,8 +15,10 @@ from flarchitect_core.http.negotiation import PROBLEM
 from flarchitect_core.model.json_types import NOTHING, JsonSchema
 from flarchitect_core.model.schemas import AutoSchema, output_schema_of, schema_of
 from flarchitect_core.views.bodies import schema_instance
+from flarchitect_core.views.pydantic_schemas import PydanticSchema
 from flarchitect_docs import options
 from flarchitect_docs.document.envelope import EnvelopeSchemas, phrase
+from flarchitect_docs.document.models import ModelSchemas
 from flarchitect_docs.document.names import SchemaNames, component_key
 from flarchitect_docs.document.nested import NestedSchemas
 from flarchitect_docs.document.properties import Properties
@@ -65,6 +67,7 @@ class Components:
         converter.describe = lambda schema: self.of_schema(SchemaShape(schema))
         self._properties = Properties(converter, state.settings, self._answer_reference)
         self._nested = NestedSchemas(self, state, names)
+        self._models = ModelSchemas(spec.components.schemas, names)
         self.envelopes = EnvelopeSchemas(state)
         self._parameters: dict[str, Parameter] = {}
         self._pending: list[tuple[str, Callable[[], JsonSchema]]] = []
@@ -187,8 +190,10 @@ class Components:
         return shown
 
     def of_schema(self, shape: SchemaShape) -> JsonSchema:
-        """Describe what a marshmallow schema of a hand-written view takes or gives."""
+        """Describe what the schema of a hand-written view takes or gives."""
         schema = schema_instance(shape.schema)
+        if isinstance(schema, PydanticSchema):
+            return self._models.of(type(schema), is_body=shape.is_body, is_partial=shape.is_partial)
         words = ("Update",) if shape.is_partial else ()
         _, *modifiers = make_schema_key(schema)
         key = (*modifiers, schema.unknown, getattr(schema, "depth", None))
@@ -264,6 +269,14 @@ class Components:
             return {"type": "array", "items": report}
         is_list = content.many and value.get("type") != "array"
         return {"type": "array", "items": value} if is_list else value
+
+    def event(self, content: Content) -> JsonSchema:
+        """Describe the events of a stream, in the word that OpenAPI 3.2 has for it."""
+        data: JsonSchema = {"type": "string"}
+        if content.shape is not None:
+            data |= {"contentMediaType": "application/json", "contentSchema": self.value(content)}
+        members = {"event": {"type": "string"}, "id": {"type": "string"}, "retry": {"type": "integer", "minimum": 0}}
+        return {"x-itemSchema": {"type": "object", "properties": {"data": data, **members}, "required": ["data"]}}
 
     def _envelope_name(self, content: Content) -> str | None:
         shape = content.shape

@@ -59,6 +59,9 @@ def _schema(schema: Any) -> Any:
     examples = result.pop("examples", None)
     if isinstance(examples, list) and examples:
         result.setdefault("example", examples[0])
+    if "prefixItems" in schema:
+        # There are no places of their own: any of the items may stand anywhere.
+        result["items"] = {"anyOf": [_schema(item) for item in schema["prefixItems"]]}
     if result.get("type") == "array":
         result.setdefault("items", {})
     for word in ("exclusiveMinimum", "exclusiveMaximum"):

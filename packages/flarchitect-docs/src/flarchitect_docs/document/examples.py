@@ -25,6 +25,8 @@ _OF_FORMATS: Mapping[str, Any] = {
     "ipv6": "2001:db8::1",
     "hostname": "example.org",
     "uri-reference": "/url/to/resource",
+    "duration": "PT8H",
+    "binary": "",
 }
 _DEPTH_MAX = 4
 
@@ -60,8 +62,11 @@ def example_of(schema: Mapping[str, Any], components: Mapping[str, Mapping[str, 
     """
     if "example" in schema:
         return schema["example"]
-    if "default" in schema:
-        return schema["default"]
+    if isinstance(schema.get("examples"), list):
+        return schema["examples"][0]
+    for word in ("const", "default"):
+        if word in schema:
+            return schema[word]
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         return {} if depth > _DEPTH_MAX else example_of(components[name], components, depth + 1)
@@ -86,10 +91,13 @@ def _of_kind(schema: Mapping[str, Any], components: Mapping[str, Mapping[str, An
         members = schema.get("properties", {})
         return {name: example_of(member, components, depth) for name, member in members.items()}
     if kind == "array":
+        if "prefixItems" in schema:
+            return [example_of(each, components, depth + 1) for each in schema["prefixItems"]]
         least = schema.get("minItems", 1)
         return [example_of(schema.get("items", {}), components, depth + 1)] * least if depth <= _DEPTH_MAX else []
     if kind == "integer":
-        return max(1, schema.get("minimum", 1))
+        least = max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
+        return max(1, least) if "maximum" not in schema else min(max(1, least), schema["maximum"])
     if kind == "number":
         return max(1.23, schema.get("minimum", 1.23))
     if kind == "boolean":

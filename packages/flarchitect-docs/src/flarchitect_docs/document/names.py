@@ -88,6 +88,16 @@ class SchemaNames:
         names = names[:1] if self._first_keys.setdefault((kind, words), key) != key else names
         return self._one(("class", kind, words, key), (self.cased("_".join((each, *words))) for each in names))
 
+    def of_definition(self, name: str, *words: str, owner: str, source: str) -> str:
+        """Name what stands for a class that is no marshmallow schema, the same wherever it says the same.
+
+        Args:
+            owner: What else tells it apart, such as where it is from.
+            source: What it says.
+        """
+        names = (self.cased("_".join((*more, name, *words))) for more in ((), (owner,)))
+        return self._one(("definition", name, words, source), names)
+
     def of_ours(self, name: str) -> str:
         """Name a schema that comes with the extension."""
         return self._one(("ours", name), (self.cased(name), self.cased(f"Api{name}")))

@@ -129,7 +129,11 @@ class Operations:
         content: dict[str, Any] = {media_type: {"schema": schema} for media_type in body.media_types}
         examples = endpoint.view.info.request_examples if endpoint.view is not None else None
         if examples:
-            content[_JSON]["examples"] = _named(examples)
+            content[next(iter(content))]["examples"] = _named(examples)
+        if body.part_types:
+            parts = {name: {"contentType": ", ".join(types)} for name, types in body.part_types.items()}
+            for each in content.values():
+                each["encoding"] = parts
         return {"required": body.required, "content": content}
 
     # --- what is answered ---------------------------------------------------------------------------------------------
@@ -158,13 +162,17 @@ class Operations:
         by_type: dict[str, list[dict[str, Any]]] = {}
         for content in answer.contents:
             for media_type in content.media_types:
-                is_text = content.shape is None and not content.is_enveloped
+                is_text = content.is_stream or (content.shape is None and not content.is_enveloped)
                 schema = {"type": "string"} if is_text else self._components.enveloped(content)
                 by_type.setdefault(media_type, []).append(schema)
         described: dict[str, Any] = {}
         for media_type, schemas in by_type.items():
             schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
             described[media_type] = {"schema": schema}
+        for content in answer.contents:
+            if content.is_stream:
+                item = self._components.event(content)
+                described.update((media_type, {**described[media_type], **item}) for media_type in content.media_types)
         if _JSON in described:
             described[_JSON].update(self._examples(endpoint, answer.contents[0], answer.status))
         return described

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+import marshmallow as ma
 from apispec.ext.marshmallow.openapi import OpenAPIConverter
 
 from flarchitect_core.model.fields import ColumnField, RegisteredField
 from flarchitect_core.model.json_types import JsonSchema, Use, json_type, nullable
 from flarchitect_core.model.schemas import RelationField
+from flarchitect_core.views.files import FileField
 from flarchitect_docs import options
 from flarchitect_docs.document.examples import DEFAULTS, class_name_of, fits
 
 if TYPE_CHECKING:
-    import marshmallow as ma
-
     from flarchitect_core.model.resource import Field, Relation, Resource
     from flarchitect_core.settings import Settings
 
@@ -35,6 +35,7 @@ class Properties:
         self, converter: OpenAPIConverter, settings: Settings, reference: Callable[[Resource], JsonSchema]
     ) -> None:
         self._converter = converter
+        converter.add_attribute_function(_told_otherwise)  # type: ignore[no-untyped-call]
         self._reference = reference
         given = settings.get(options.OPENAPI_FIELD_EXAMPLE_DEFAULTS) or {}
         self._defaults: Mapping[str, Any] = {**DEFAULTS, **given}
@@ -83,3 +84,13 @@ class Properties:
         records = {"type": "array", "items": target} if relation.many else target
         kinds = [link, records, *([] if relation.many else [{"type": "null"}])]
         return {"anyOf": kinds, "readOnly": True, "example": "/url/to/resource"}
+
+
+def _told_otherwise(converter: OpenAPIConverter, field: ma.fields.Field[Any], **arguments: Any) -> JsonSchema:
+    """Describe what apispec has no word for, or another one."""
+    if isinstance(field, FileField):
+        return field.upload.json_schema
+    if isinstance(field, ma.fields.Decimal) and field.as_string:
+        kinds = ["string", "number", *(["null"] if field.allow_none else [])]
+        return {"type": kinds, "pattern": r"^[+-]?[0-9]+(\.[0-9]+)?$"}
+    return {}
