@@ -31,7 +31,7 @@ _INTEGER_TEXT = re.compile(r"[+-]?[0-9]{1,40}\Z")
 _NUMBER_TEXT = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,4})?\Z")
 _DATETIME_TEXT = re.compile(
     r"(?P<date>\d{4}-\d{2}-\d{2})"
-    r"([T ](?P<time>\d{2}:\d{2}(:\d{2})?)(\.(?P<fraction>\d{1,9}))?\s?(?P<zone>Z|z|[+-]\d{2}:?\d{2})?)?\Z",
+    r"([Tt ](?P<time>\d{2}:\d{2}(:\d{2})?)(\.(?P<fraction>\d{1,9}))?\s?(?P<zone>Z|z|[+-]\d{2}:?\d{2})?)?\Z",
     re.ASCII,
 )
 _TIME_TEXT = re.compile(
@@ -206,8 +206,10 @@ class BooleanField(ColumnField):
     def _deserialize(self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any) -> bool:
         if isinstance(value, bool):
             return value
-        if isinstance(value, (str, int)) and str(value).lower() in self._words:
-            return self._words[str(value).lower()]
+        # In JSON, 1.0 is the same number as 1.
+        text = f"{value:g}" if isinstance(value, float) else str(value).lower()
+        if isinstance(value, (str, int, float)) and text in self._words:
+            return self._words[text]
         raise self.make_error("invalid")
 
 
@@ -353,7 +355,9 @@ class EnumField(ColumnField):
         if isinstance(value, str) and value in self.enum_class.__members__:
             return self.enum_class[value]
         for member in self.enum_class:
-            if value == member.value or (isinstance(value, str) and value == str(member.value)):
+            # In Python, but not in JSON, `true` is the number 1.
+            is_same = value == member.value and isinstance(value, bool) is isinstance(member.value, bool)
+            if is_same or (isinstance(value, str) and value == str(member.value)):
                 return member
         raise self.make_error("invalid", choices=list(self.enum_class.__members__))
 

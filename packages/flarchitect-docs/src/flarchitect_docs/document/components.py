@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 __all__ = ["HEADERS", "Components"]
 
 _METHODS: Mapping[str, Rules] = {"create": "POST", "replace": "PUT", "update": "PATCH"}
+_UPDATE = "What is left out stays as it is. An empty object changes nothing, and the answer is the row."
 _SUFFIXES = {"create": ("Create",), "replace": ("Replace",), "update": ("Update",), "answer": ()}
 
 HEADERS: Mapping[str, tuple[JsonSchema, str]] = {
@@ -121,7 +122,9 @@ class Components:
         def make() -> JsonSchema:
             key = {item.name: self.key_property(item) for item in resource.key}
             changed = self._record(shape)
-            return {**changed, "properties": {**key, **changed["properties"]}, "required": [*key]}
+            told = "What is left out stays as it is, but for the key, which names the row."
+            properties = {**key, **changed["properties"]}
+            return {**changed, "description": told, "properties": properties, "required": [*key]}
 
         return self.schema(name, make)
 
@@ -137,6 +140,8 @@ class Components:
         # The URL names the row, and a body that repeats its key says nothing.
         named = set() if method == "POST" else {item.attribute for item in resource.key}
         described = self.body_of(resource, method, named)
+        if method == "PATCH":
+            described["description"] = _UPDATE
         whole = root_object(self._state, resource, method)
         return described if whole is None else self._nested.in_object(described, whole)
 
