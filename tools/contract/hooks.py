@@ -27,6 +27,10 @@ def before_call(context: Any, case: Any, **arguments: Any) -> None:
 
 
 @schemathesis.hook
-def filter_query(context: Any, query: Any) -> bool:
-    """Leave out a list with nothing but an empty text, which a URL writes like the empty list that is allowed."""
-    return not any(value == [""] for value in (query or {}).values())
+def filter_case(context: Any, case: Any) -> bool:
+    """Leave out a wrong list with nothing but an empty text, which a URL writes like the empty list that is allowed."""
+    if case.meta is None or case.meta.generation.mode.is_positive:
+        return True
+    empty = [name for name, value in (case.query or {}).items() if value in ("", [""])]
+    parameters = [case.operation.query.get(name) for name in empty]
+    return not any(parameter and parameter.validation_schema.get("type") == "array" for parameter in parameters)
