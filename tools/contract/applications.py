@@ -27,6 +27,7 @@ __all__ = ["ACCESSES", "APPLICATIONS", "credentials", "make_application"]
 ROOT = Path(__file__).resolve().parents[2]
 NAME, PASSWORD = "contract", "correct horse battery staple"
 CONFIG: dict[str, Any] = {
+    "SECRET_KEY": secrets.token_hex(32),
     "API_TITLE": "Contract",
     "API_LOG_REQUESTS": False,
     # Two foreign keys of a table of Chinook lead to the same table.
@@ -141,7 +142,6 @@ def _authentication(uri: str) -> dict[str, Any]:
         session.commit()
     engine.dispose()
     return {
-        "SECRET_KEY": secrets.token_hex(32),
         "ACCESS_SECRET_KEY": secrets.token_hex(32),
         "REFRESH_SECRET_KEY": secrets.token_hex(32),
         "API_USER_MODEL": Account,
