@@ -538,3 +538,24 @@ def test_where_all_ask_for_the_same_every_caller_is_served_alike(library: Any) -
     served = library(API_ROLE_MAP={"ALL": "reader"}, **JOINING)
     assert state_of(served.app).faces.vary is False
     assert b"Ann" in served.client.get("/api/books?join=author&dump=dynamic", headers=served.headers("mira")).data
+
+
+@pytest.mark.contract("auth 9.3")
+def test_nested_rows_are_written_by_the_roles_of_their_model(library: Any) -> None:
+    author = {"role_map": {"POST": "editor", "PATCH": "editor", "GET": "reader"}}
+    served = library(author=author, API_ALLOW_NESTED_WRITES=True)
+    bodies = {
+        "made": {"title": "Three", "author": {"name": "Bea"}},
+        "changed": {"title": "Three", "author": {"id": 1, "name": "Anna"}},
+    }
+    for body in bodies.values():
+        refused = served.client.post("/api/books", json=body, headers=served.headers("mira"))
+        assert list(error_of(refused, 400)["fields"]) == ["author"]
+    kept = served.client.post(
+        "/api/books", json={"title": "Three", "author": {"id": 1}}, headers=served.headers("mira")
+    )
+    assert kept.status_code == 201
+    for body in bodies.values():
+        assert served.client.post("/api/books", json=body, headers=served.headers("noor")).status_code == 201
+    names = served.client.get("/api/authors?order_by=id", headers=served.headers("mira")).get_json()["value"]
+    assert [each["name"] for each in names] == ["Anna", "Bea"]

@@ -160,7 +160,7 @@ class Architect:
         state.report.raise_if_any()
         if state.faces is not None:
             with state.app.app_context():
-                state.faces.close_relations()
+                state.faces.read_related()
 
     def init_api(self, app: Flask | None = None, **options: Any) -> None:
         """Generate the routes now; for applications with `FULL_AUTO` off.

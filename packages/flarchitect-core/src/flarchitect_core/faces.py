@@ -11,12 +11,12 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from flarchitect_core.access.fields import FieldLimits, FieldRule, RelationRule, field_rules_of, limits_for
+from flarchitect_core.access.fields import FieldLimits, FieldRule, RelatedRule, field_rules_of, limits_for
 from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.access.policies import policies_of
 from flarchitect_core.access.tenancy import tenants_of
 from flarchitect_core.bounded import BoundedCache
-from flarchitect_core.catalogue.related import relation_rules_of
+from flarchitect_core.catalogue.related import related_rules_of
 from flarchitect_core.model.registry import Registry
 from flarchitect_core.operations.service import provide_services
 from flarchitect_core.startup import StartupReport
@@ -36,24 +36,24 @@ class Faces:
     def __init__(self, state: ApplicationState, fields: tuple[FieldRule, ...]) -> None:
         self._state = state
         self._fields = fields
-        self._relations: tuple[RelationRule, ...] = ()
+        self._related: tuple[RelatedRule, ...] = ()
         self._kept: BoundedCache[FieldLimits, ApplicationState] = BoundedCache(FACES_MAX)
 
     @property
     def vary(self) -> bool:
         """Whether callers may see different fields and relations."""
-        return bool(self._fields or self._relations)
+        return bool(self._fields or self._related)
 
-    def close_relations(self) -> None:
-        """Read who may follow which relations, which the parts know as soon as they are checked."""
-        self._relations = relation_rules_of(self._state)
+    def read_related(self) -> None:
+        """Read who may reach which rows through others, which the parts know as soon as they are checked."""
+        self._related = related_rules_of(self._state)
 
     def current(self) -> ApplicationState:
         """Give the state by which the current caller is served."""
         if not self.vary:
             return self._state
-        limits = limits_for(self._fields, self._relations, get_current_user())
-        if not (limits.hidden or limits.locked or limits.closed):
+        limits = limits_for(self._fields, self._related, get_current_user())
+        if not (limits.hidden or limits.locked or limits.closed or limits.refused):
             return self._state
         return self._kept.get(limits, lambda: self._made(limits))
 

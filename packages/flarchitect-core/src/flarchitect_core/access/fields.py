@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from flarchitect_core.settings import Settings
     from flarchitect_core.startup import StartupReport
 
-__all__ = ["FieldLimits", "FieldRule", "RelationRule", "field_rules_of", "limits_for"]
+__all__ = ["FieldLimits", "FieldRule", "RelatedRule", "field_rules_of", "limits_for"]
 
 Column = tuple[type, str]
 
@@ -34,11 +34,13 @@ class FieldLimits:
         hidden: Fields that are as if they were not there.
         locked: Fields that bodies cannot set.
         closed: Relationships that lead to rows which are not for the caller.
+        refused: Methods that it may not use on rows nested in others, each with the model.
     """
 
     hidden: frozenset[Column] = frozenset()
     locked: frozenset[Column] = frozenset()
     closed: frozenset[Column] = frozenset()
+    refused: frozenset[Column] = frozenset()
 
     def hides(self, model: type, attribute: str) -> bool:
         """Say whether a field is hidden."""
@@ -47,6 +49,14 @@ class FieldLimits:
     def locks(self, model: type, attribute: str) -> bool:
         """Say whether bodies cannot set a field."""
         return _is_among(self.locked, model, attribute)
+
+    def closes(self, model: type, relationship: str) -> bool:
+        """Say whether a relationship is closed."""
+        return (model, relationship) in self.closed
+
+    def refused_on(self, model: type) -> frozenset[str]:
+        """Give the methods that are refused on nested rows of a model."""
+        return frozenset(method for each, method in self.refused if each is model)
 
     def hides_column(self, column: Any) -> bool:
         """Say whether a column of any table is hidden."""
@@ -78,29 +88,33 @@ class FieldRule:
 
 
 @dataclass(frozen=True, slots=True)
-class RelationRule:
-    """What some relationships ask of those who follow them.
+class RelatedRule:
+    """What is asked of those who reach rows through others.
 
     Attributes:
-        relations: Models and relationships.
+        relations: Relationships that they follow, each with its model.
+        methods: Methods that they use on nested rows, each with the model.
         roles: Roles, each of these requirements.
     """
 
     relations: frozenset[Column]
+    methods: frozenset[Column]
     roles: tuple[RoleRequirement, ...]
 
     def is_met_by(self, user: Any) -> bool:
-        """Say whether a user may follow them; it has to be known who calls."""
+        """Say whether a user may; it has to be known who calls."""
         return user is not None and all(roles.is_met_by(user) for roles in self.roles)
 
 
-def limits_for(rules: Iterable[FieldRule], relations: Iterable[RelationRule], user: Any) -> FieldLimits:
-    """Give what the rules about fields and relationships leave out for a user."""
+def limits_for(rules: Iterable[FieldRule], related: Iterable[RelatedRule], user: Any) -> FieldLimits:
+    """Give what the rules about fields and related rows leave out for a user."""
     has = frozenset() if user is None else frozenset({*roles_of(user), ANYBODY})
     hidden = frozenset(rule.column for rule in rules if rule.readers is not None and not rule.readers & has)
     locked = frozenset(rule.column for rule in rules if rule.writers is not None and not rule.writers & has)
-    closed = frozenset[Column]().union(*(rule.relations for rule in relations if not rule.is_met_by(user)))
-    return FieldLimits(hidden, locked | hidden, closed)
+    unmet = [rule for rule in related if not rule.is_met_by(user)]
+    closed = frozenset(each for rule in unmet for each in rule.relations)
+    refused = frozenset(each for rule in unmet for each in rule.methods)
+    return FieldLimits(hidden, locked | hidden, closed, refused)
 
 
 def field_rules_of(resources: Iterable[Resource], settings: Settings, report: StartupReport) -> tuple[FieldRule, ...]:

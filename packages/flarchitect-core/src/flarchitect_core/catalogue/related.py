@@ -1,12 +1,13 @@
-"""Which relations a caller may follow: none to rows that it could not ask for at the relation's own route."""
+"""What callers may do with rows that they reach through others: no more than the routes of these rows let them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from flarchitect_core import options
 from flarchitect_core.access.asked import Asked
-from flarchitect_core.access.fields import RelationRule
+from flarchitect_core.access.fields import RelatedRule
 from flarchitect_core.catalogue.access import Access, access_of
 
 if TYPE_CHECKING:
@@ -14,24 +15,45 @@ if TYPE_CHECKING:
     from flarchitect_core.model.resource import Relation, Resource
     from flarchitect_core.state import ApplicationState
 
-__all__ = ["relation_rules_of"]
+__all__ = ["related_rules_of"]
 
 
-def relation_rules_of(state: ApplicationState) -> tuple[RelationRule, ...]:
-    """Give the rules of the relations that ask for more than every operation on the rows which have them."""
-    found: dict[tuple[RoleRequirement, ...], set[tuple[type, str]]] = {}
+_NESTING = frozenset({"POST", "PUT", "PATCH"})
+_NESTED = frozenset({"POST", "PATCH", "DELETE"})
+
+_Roles = tuple["RoleRequirement", ...]
+
+
+def related_rules_of(state: ApplicationState) -> tuple[RelatedRule, ...]:
+    """Give the rules about related rows, as far as they ask for more than every operation that leads there."""
+    relations: dict[_Roles, set[tuple[type, str]]] = {}
+    methods: dict[_Roles, set[tuple[type, str]]] = {}
     for resource in state.registry:
-        if resource.relations:
-            before = list(_operations_on(state, resource))
-            for relation in resource.relations.values():
-                access = _access_of(state, relation)
-                if not access.is_open and not all(_asks_for_as_much(each, access) for each in before):
-                    found.setdefault(access.roles, set()).add((resource.model, relation.fact.name))
-    return tuple(RelationRule(frozenset(relations), roles) for roles, relations in found.items())
+        before = list(_operations_on(state, resource, resource.methods)) if resource.relations else []
+        for relation in resource.relations.values():
+            access = _access_of(state, relation)
+            if not access.is_open and not all(_asks_for_as_much(each, access) for each in before):
+                relations.setdefault(access.roles, set()).add((resource.model, relation.fact.name))
+    nested = [each for each in state.registry if _may_be_nested(state, each)]
+    writes = [access for each in nested for access in _operations_on(state, each, each.methods & _NESTING)]
+    for resource in nested:
+        for method in sorted(resource.methods & _NESTED):
+            access = access_of(state, Asked(method, resource.model), method)
+            if not access.is_open and not all(_asks_for_as_much(each, access) for each in writes):
+                methods.setdefault(access.roles, set()).add((resource.model, method))
+    return tuple(
+        RelatedRule(frozenset(relations.get(roles, ())), frozenset(methods.get(roles, ())), roles)
+        for roles in dict.fromkeys((*relations, *methods))
+    )
 
 
-def _operations_on(state: ApplicationState, resource: Resource) -> Iterator[Access]:
-    for method in sorted(resource.methods):
+def _may_be_nested(state: ApplicationState, resource: Resource) -> bool:
+    get = state.settings.get
+    return any(get(options.ALLOW_NESTED_WRITES, model=resource.model, method=method) for method in _NESTING)
+
+
+def _operations_on(state: ApplicationState, resource: Resource, methods: frozenset[str]) -> Iterator[Access]:
+    for method in sorted(methods):
         for many in (True, False):
             yield access_of(state, Asked(method, resource.model, many=many), method)
 

@@ -195,6 +195,7 @@ class Registry:
             key=tuple(by_attribute[fact.name] for fact in facts.key),
             soft_delete=soft_delete,
             case=self._settings.get(options.FIELD_CASE, model=model),
+            refused=frozenset() if self._limits is None else self._limits.refused_on(model),
             is_filtered=any(
                 self._settings.get(options.FILTER_CALLBACK, model=model, method=method) is not None
                 for method in (None, *HTTP_METHODS)
@@ -428,7 +429,7 @@ class Registry:
                 )
                 continue
             association = self.association(resource.facts.mapper.relationships[fact.name].secondary)
-            closed = self._limits is not None and (resource.model, fact.name) in self._limits.closed
+            closed = self._limits is not None and self._limits.closes(resource.model, fact.name)
             resource.relations[name] = Relation(
                 name, fact, resource, target, association=association, is_shown=shown, is_closed=closed
             )

@@ -167,6 +167,7 @@ class Resource:
         registry: All resources that are known beside it.
         relations: External name to relation.
         methods: HTTP methods that exist.
+        refused: Those that the caller may not use on rows nested in others.
         table_names: What may stand before the dot in a qualified field name.
         soft_delete: How rows are marked as deleted; `None` when they are removed.
         is_filtered: Whether a filter callback was set at start-up, so that links look whether their row is hidden.
@@ -192,6 +193,7 @@ class Resource:
     fields: dict[str, Field]
     key: tuple[Field, ...]
     registry: Registry
+    refused: frozenset[str] = frozenset()
     soft_delete: SoftDelete | None = None
     is_filtered: bool = False
     judges_reads: bool = False

@@ -252,21 +252,21 @@ class NestedWrites:
                     self._check_complete(link, row, errors)
                 continue
             row.changes = _changes(row)
-            if row.changes and "PATCH" not in target.methods:
+            if row.changes and not nested.lets("PATCH"):
                 errors.add(row.path, [f"A {target.name} cannot be changed."])
             is_new_member = nested.kind == "children" and row.instance not in link.members
-            if is_new_member and ("PATCH" not in target.methods or nested.is_locked("PATCH")):
+            if is_new_member and (not nested.lets("PATCH") or nested.is_locked("PATCH")):
                 errors.add(row.path, [f"This {target.name} cannot be moved here."])
         if not link.removed():
             return
         if nested.deletes_orphans:
-            if "DELETE" not in target.methods:
+            if not nested.lets("DELETE"):
                 errors.add(link.path, [f"No {target.name} can be left out, as it cannot be deleted."])
         elif nested.kind == "children":
             names = ", ".join(nested.filled_names)
             if not nested.can_unlink:
                 errors.add(link.path, [f"No {target.name} can be left out, as its {names} may not be null."])
-            elif "PATCH" not in target.methods or nested.is_locked("PATCH"):
+            elif not nested.lets("PATCH") or nested.is_locked("PATCH"):
                 errors.add(link.path, [f"No {target.name} can be left out, as its {names} cannot be changed."])
 
     def _check_references(self, work: _Work, link: _Link, row: _Row) -> None:

@@ -80,7 +80,11 @@ class NestedRelation:
     @property
     def makes_rows(self) -> bool:
         """Whether new rows can be made through it."""
-        return "POST" in self.target.methods and not (self.kind == "children" and self.is_locked("POST"))
+        return self.lets("POST") and not (self.kind == "children" and self.is_locked("POST"))
+
+    def lets(self, method: str) -> bool:
+        """Say whether clients may do to related rows what a method means."""
+        return method in self.target.methods and method not in self.target.refused
 
     def takes(self, method: str, rules: str) -> bool:
         """Say whether an object of a body may have objects for it.
