@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from flarchitect_core import options as core
 from flarchitect_core.access.asked import Asked
-from flarchitect_core.catalogue.endpoint import Endpoint, EndpointDetails, Kind
+from flarchitect_core.catalogue.endpoint import Endpoint, EndpointDetails, Kind, SharedParameters
 from flarchitect_core.catalogue.shapes import Answer, Body, Content, JsonShape, Parameter, RecordShape
 from flarchitect_core.http.body import body_types
 from flarchitect_core.http.negotiation import CSV, NDJSON
@@ -117,6 +117,7 @@ def _details(
     rates = rates_of(state.settings, resource.model).get(method, ())
     return EndpointDetails(
         parameters=[*(describer.path_parameters(owner) if has_key else ()), *describer.parameters()],
+        shared=describer.shared(),
         body=describer.body(),
         answers=list(describer.answers()),
         errors=sorted(set(describer.errors())),
@@ -166,11 +167,17 @@ class _Describer:
                 schema = {**schema, "minLength": 1, "pattern": "^[^/]+$"}
             yield Parameter(name, "path", schema, f"Key of the {owner.name}.", required=True)
 
+    def shared(self) -> SharedParameters | None:
+        """Give the parameters of a list, which are the same on every route that leads to it."""
+        resource, settings = self._resource, self._state.settings
+        if not self._is_list:
+            return None
+        describe = partial(collection_parameters, resource, settings, is_long=self._is_long(resource))
+        return SharedParameters(("collection", resource.model), describe)
+
     def parameters(self) -> Iterator[Parameter]:
         resource, settings = self._resource, self._state.settings
-        if self._is_list:
-            yield from collection_parameters(resource, settings, is_long=self._is_long(resource))
-        elif self._is_many:
+        if self._is_many:
             yield from filter_parameters(resource, settings, self._method, is_long=self._is_long(resource))
             most = {"type": "integer", "minimum": 1, "maximum": self._option(core.BULK_ROWS_MAX)}
             # A list in the body names its rows itself.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from flarchitect_core.model.resource import Relation, Resource
     from flarchitect_core.views.managed import ManagedView
 
-__all__ = ["Endpoint", "EndpointDetails", "Kind"]
+__all__ = ["Endpoint", "EndpointDetails", "Kind", "SharedParameters"]
 
 Kind = Literal[
     "list",
@@ -32,11 +32,25 @@ Kind = Literal[
 
 
 @dataclass(frozen=True, slots=True)
+class SharedParameters:
+    """Parameters that several endpoints have, such as the filters of a resource, of which there are many.
+
+    Attributes:
+        key: The same for the same parameters.
+        describe: Gives them.
+    """
+
+    key: Hashable
+    describe: Callable[[], Iterable[Parameter]]
+
+
+@dataclass(frozen=True, slots=True)
 class EndpointDetails:
     """What one endpoint takes and answers.
 
     Attributes:
         parameters: Query and header parameters, and those of the path that are known better than by their converter.
+        shared: Parameters besides, which stand before these.
         body: What its requests carry; `None` for nothing.
         answers: What it answers when it works.
         errors: Statuses of errors that it may answer besides those of who may ask.
@@ -44,6 +58,7 @@ class EndpointDetails:
     """
 
     parameters: Sequence[Parameter] = ()
+    shared: SharedParameters | None = None
     body: Body | None = None
     answers: Sequence[Answer] = ()
     errors: Sequence[int] = ()

@@ -174,12 +174,13 @@ class _Describer:
             return
         most = self.option(options.FILTER_VALUES_MAX)
         for field in self._queryable():
+            value = url_type(field.codec, is_long=self._is_long)
             for operator in FILTER_OPERATORS:
                 if operator in field.codec.operators and operator not in _SYNONYMS:
-                    yield self._filter(field, operator, most)
+                    yield self._filter(field, operator, value, most)
 
-    def _filter(self, field: Field, operator: str, most: int) -> Parameter:
-        schema, is_list = url_type(field.codec, is_long=self._is_long), operator in ("in", "nin", "between")
+    def _filter(self, field: Field, operator: str, value: JsonSchema, most: int) -> Parameter:
+        schema, is_list = value, operator in ("in", "nin", "between")
         if operator in _PATTERNS:
             schema = {"type": "string", "maxLength": TEXT_MAX}
         elif operator == "isnull":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flarchitect_core import options as core
@@ -19,7 +19,7 @@ from flarchitect_docs.document.paths import openapi_path, path_parameters
 from flarchitect_docs.document.samples import Samples
 
 if TYPE_CHECKING:
-    from flarchitect_core.catalogue.endpoint import Endpoint, EndpointDetails
+    from flarchitect_core.catalogue.endpoint import Endpoint, EndpointDetails, SharedParameters
     from flarchitect_core.catalogue.shapes import Answer, Body, Content
     from flarchitect_core.state import ApplicationState
     from flarchitect_docs.document.components import Components
@@ -60,6 +60,7 @@ class Operations:
         self._schemes = schemes
         self._links = Links(ids, components.envelopes.name("value"))
         self._types = answer_types(state)
+        self._shared: dict[Hashable, Sequence[dict[str, Any]]] = {}
         get = state.settings.get
         servers = get(options.SERVER_URLS) or ({"url": _SERVER},)
         self._samples = (
@@ -110,12 +111,20 @@ class Operations:
                 yield {**described, "schema": schema}
 
     def _parameters(self, endpoint: Endpoint, details: EndpointDetails, access: Access) -> Iterator[dict[str, Any]]:
+        if details.shared is not None:
+            yield from map(dict, self._shared_parameters(details.shared))
         for parameter in (*details.parameters, *access.parameters):
             if parameter.location != "path":
                 yield self._components.parameter(parameter)
         if endpoint.view is not None:
             for given in endpoint.view.info.query_params:
                 yield {"in": "query", "schema": {"type": "string"}, **given}
+
+    def _shared_parameters(self, shared: SharedParameters) -> Sequence[dict[str, Any]]:
+        """Give the references to parameters that several operations have, described once."""
+        if shared.key not in self._shared:
+            self._shared[shared.key] = [self._components.parameter(each) for each in shared.describe()]
+        return self._shared[shared.key]
 
     def _body(self, endpoint: Endpoint, body: Body) -> dict[str, Any]:
         shape = body.shape
