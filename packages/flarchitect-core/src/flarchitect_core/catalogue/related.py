@@ -29,10 +29,12 @@ def related_rules_of(state: ApplicationState) -> tuple[RelatedRule, ...]:
     relations: dict[_Roles, set[tuple[type, str]]] = {}
     methods: dict[_Roles, set[tuple[type, str]]] = {}
     for resource in state.registry:
-        before = list(_operations_on(state, resource, resource.methods)) if resource.relations else []
-        for relation in resource.relations.values():
-            access = _access_of(state, relation)
-            if not access.is_open and not all(_asks_for_as_much(each, access) for each in before):
+        guarded = {
+            each: access for each in resource.relations.values() if not (access := _access_of(state, each)).is_open
+        }
+        before = list(_operations_on(state, resource, resource.methods)) if guarded else []
+        for relation, access in guarded.items():
+            if not all(_asks_for_as_much(each, access) for each in before):
                 relations.setdefault(access.roles, set()).add((resource.model, relation.fact.name))
     nested = [each for each in state.registry if _may_be_nested(state, each)]
     writes = [access for each in nested for access in _operations_on(state, each, each.methods & _NESTING)]
