@@ -376,6 +376,7 @@ ELSEWHERE = {
     "GET_MANY_OPERATION_ID": "of the document; packages/flarchitect/tests/test_openapi",
     "LINKS": "of the document; packages/flarchitect/tests/test_openapi",
     "OPERATION_ID": "of the document; packages/flarchitect/tests/test_openapi",
+    "SUNSET": "packages/flarchitect/tests/test_openapi: answers_of_deprecated_methods_say_so",
     "ACCESS_POLICY": "needs a user; test_policies, test_policy_matrix",
     "FIELD_POLICY": "needs a user; test_field_policies",
     "PROTECTED_FIELDS": "needs a user model; packages/flarchitect/tests/test_protected_fields",
