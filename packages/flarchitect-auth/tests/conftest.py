@@ -175,32 +175,35 @@ def start(database_uri, kept_engine, monkeypatch):
     """
     for name in ("ACCESS_SECRET_KEY", "REFRESH_SECRET_KEY"):
         monkeypatch.delenv(name, raising=False)
-    served: list[tuple[sa.MetaData, Served]] = []
+    served: list[Served] = []
+    created: dict[sa.MetaData, None] = {}
 
     def make(*, sessions: str = "uri", prepare: Any = add_views, base: Any = Base, parts: Any = None, **config: Any):
         app = Flask("flarchitect_test_app")
         app.config.update(configuration(**config))
         engine = _opened(app, sessions, database_uri)
         setup = kept_engine or engine or sa.create_engine(database_uri)
+        # Noted at once, because an application that does not start leaves them too.
+        created[base.metadata] = None
         base.metadata.create_all(setup)
         prepare(app)
         Architect(app, parts=parts or [AuthPart()])
         result = Served(app, engine or state_of(app).database.engine or setup)
         is_first = not served
-        served.append((base.metadata, result))
+        served.append(result)
         if base is Base and is_first:
             result.execute(sa.insert(User), users())
         return result
 
     yield make
-    for metadata, result in reversed(served):
+    for result in reversed(served):
         getter = result.app.config.get("API_SESSION_GETTER")
         if isinstance(getter, scoped_session):
             getter.remove()  # outside of requests such a session is that of the test, and holds its tables
         result.engine.dispose()
-        if kept_engine is not None:
+    if kept_engine is not None:
+        for metadata in (*reversed(created), TokenBase.metadata):
             metadata.drop_all(kept_engine)
-            TokenBase.metadata.drop_all(kept_engine)
 
 
 def users() -> list[dict[str, Any]]:
