@@ -48,14 +48,17 @@ ON_ONE_SERVER = frozenset(
     {
         "test_cache",
         "test_cors",
+        "test_dump_modes",
         "test_envelope",
         "test_field_cases",
         "test_formats",
         "test_limits",
         "test_manual_routes",
         "test_outage",
+        "test_own_schemas",
     }
     | {"test_plugins", "test_prefer", "test_routes", "test_sse", "test_type_mapping", "test_validation"}
+    | {"test_writes_hidden_fields"}
 )
 
 
