@@ -217,6 +217,9 @@ class Components:
 
     def _by_apispec(self, schema: ma.Schema) -> JsonSchema:
         described: JsonSchema = self._converter.schema2jsonschema(schema)  # type: ignore[no-untyped-call]
+        if schema.unknown != ma.EXCLUDE:
+            # Not every release says so.
+            described.setdefault("additionalProperties", schema.unknown == ma.INCLUDE)
         return described
 
     def _of_auto_schema(self, schema: AutoSchema, *, is_partial: bool) -> JsonSchema:
