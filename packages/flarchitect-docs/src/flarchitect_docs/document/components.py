@@ -71,6 +71,7 @@ class Components:
         self._models = ModelSchemas(spec.components.schemas, names)
         self.envelopes = EnvelopeSchemas(state)
         self._parameters: dict[str, Parameter] = {}
+        self._errors: dict[int, str] = {}
         self._pending: list[tuple[str, Callable[[], JsonSchema]]] = []
         self._is_making = False
 
@@ -330,10 +331,12 @@ class Components:
 
     def error_response(self, status: int, make: Callable[[], dict[str, Any]]) -> JsonSchema:
         """Give the reference to the answer of an error that all operations share."""
-        name = component_key(phrase(status).replace(" ", ""))
-        if name not in self._spec.components.responses:
-            self._spec.components.responses[name] = make()
-        return {"$ref": f"#/components/responses/{name}"}
+        reference = self._errors.get(status)
+        if reference is None:
+            name = component_key(phrase(status).replace(" ", ""))
+            self._spec.components.responses.setdefault(name, make())
+            reference = self._errors[status] = f"#/components/responses/{name}"
+        return {"$ref": reference}
 
     # --- parameters and headers ---------------------------------------------------------------------------------------
 

@@ -71,6 +71,9 @@ class SchemaNames:
 
     def of_resource(self, resource: Resource, *words: str) -> str:
         """Name what stands for a resource, the words after its own name."""
+        given = self._given.get(("model", resource.model, words))
+        if given is not None:
+            return given
         model, name, longer = resource.model, resource.name, f"{resource.name}_{resource.segment}"
         # Two models of one name: their tables tell them apart.
         names = (longer,) if name in self._shared else (name, longer)
