@@ -534,6 +534,18 @@ def test_a_relation_that_has_its_own_key_in_the_map_is_judged_by_it(library: Any
 
 
 @pytest.mark.contract("auth 9.3")
+def test_no_second_step_leads_further_than_the_first_lets(library: Any) -> None:
+    book = {"role_map": {"ALL": "editor", "RELATION_GET_MANY": "reader"}}
+    served = library(book, EDITORS, **JOINING)
+    reader = served.client.get("/api/authors/1/books?dump=json", headers=served.headers("mira"))
+    assert reader.status_code == 200
+    assert b"Ann" not in reader.data
+    through = "/api/authors/1/books?author.name__eq=Ann"
+    assert served.client.get(through, headers=served.headers("mira")).status_code == 400
+    assert served.client.get(through, headers=served.headers("noor")).status_code == 200
+
+
+@pytest.mark.contract("auth 9.3")
 def test_where_all_ask_for_the_same_every_caller_is_served_alike(library: Any) -> None:
     served = library(API_ROLE_MAP={"ALL": "reader"}, **JOINING)
     assert state_of(served.app).faces.vary is False

@@ -28,14 +28,16 @@ def related_rules_of(state: ApplicationState) -> tuple[RelatedRule, ...]:
     """Give the rules about related rows, as far as they ask for more than every operation that leads there."""
     relations: dict[_Roles, set[tuple[type, str]]] = {}
     methods: dict[_Roles, set[tuple[type, str]]] = {}
-    for resource in state.registry:
-        guarded = {
-            each: access for each in resource.relations.values() if not (access := _access_of(state, each)).is_open
-        }
-        before = list(_operations_on(state, resource, resource.methods)) if guarded else []
-        for relation, access in guarded.items():
-            if not all(_asks_for_as_much(each, access) for each in before):
-                relations.setdefault(access.roles, set()).add((resource.model, relation.fact.name))
+    followed = {each: _access_of(state, each) for resource in state.registry for each in resource.relations.values()}
+    if any(not access.is_open for access in followed.values()):
+        before = {each.model: list(_operations_on(state, each, each.methods)) for each in state.registry}
+        for relation, access in followed.items():
+            before[relation.target.model].append(access)
+        for relation, access in followed.items():
+            if not access.is_open and not all(
+                _asks_for_as_much(each, access) for each in before[relation.source.model]
+            ):
+                relations.setdefault(access.roles, set()).add((relation.source.model, relation.fact.name))
     nested = [each for each in state.registry if _may_be_nested(state, each)]
     writes = [access for each in nested for access in _operations_on(state, each, each.methods & _NESTING)]
     for resource in nested:
