@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -108,19 +108,24 @@ class Database:
         if self._claims is None:
             return
         listen_to_transactions()
-        others = sorted({name for model in models for name in self._dialects_of(model) if name != "postgresql"})
+        dialects: set[str] = set()
+        for model in models:
+            source = self._source(model)
+            if source is None:
+                continue
+            try:
+                dialects.add(self._engine_of(model, source).dialect.name)
+            except Exception as error:  # noqa: BLE001 - a getter may raise anything; it is told by its name
+                report.notice(
+                    f"The session of {model.__name__} could not be asked for its database before a request "
+                    f"({type(error).__name__}). API_DATABASE_CLAIMS needs PostgreSQL there."
+                )
+        others = sorted(dialects - {"postgresql"})
         if others:
             report.problem(
                 f"API_DATABASE_CLAIMS is set, and settings of a transaction are of PostgreSQL alone, not of "
                 f"{' and '.join(others)}. Remove the option, and write the rules as Meta.access_policy."
             )
-
-    def _dialects_of(self, model: type) -> Iterator[str]:
-        """Give the name of the database of a model; nothing where the session cannot be asked before a request."""
-        source = self._source(model)
-        if source is not None:
-            with suppress(Exception), self.session_scope(model, source=source) as session:
-                yield session.get_bind(sa.inspect(model)).dialect.name
 
     @property
     def has_claims(self) -> bool:
@@ -353,9 +358,12 @@ class Database:
             return [(None, self.engine)]
         if self._app is not None and self._is_flask_sqlalchemy(source):
             return list(self._app.extensions["sqlalchemy"].engines.items())
+        return [(None, self._engine_of(model, source))]
+
+    def _engine_of(self, model: type, source: SessionSource) -> Engine:
+        """Find the engine that serves one model."""
         with self.session_scope(model, source=source) as session:
-            bind = session.get_bind(sa.inspect(model))
-            return [(None, bind.engine)]
+            return session.get_bind(sa.inspect(model)).engine
 
     def _source(self, model: type | None) -> SessionSource | None:
         getter: Any = self._settings.get(options.SESSION_GETTER, model=model)
