@@ -91,6 +91,8 @@ def test_one_caller_tries_while_the_others_go_on(caplog):
     with caplog.at_level(logging.WARNING, "flarchitect.services"):
         circuit.failed(OSError("redis://:secret@host"))
         circuit.failed(OSError())
+        # What was asked before the failure says nothing about now.
+        circuit.succeeded()
         assert not circuit.allows()
         clock.now += 5
         assert [circuit.allows() for _ in range(3)] == [True, False, False]

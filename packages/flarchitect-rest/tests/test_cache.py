@@ -261,6 +261,28 @@ def test_a_write_while_another_one_ends_answers_is_not_forgotten(cinema_app, cin
     assert backend.marks == 2
 
 
+@pytest.mark.contract("rest 9.2")
+def test_what_the_backend_does_late_brings_no_old_answer_back(serve, cinema, fill, monkeypatch):
+    served = serve(cinema.Base, API_CACHE_TYPE="SimpleCache")
+    fill(served, cinema)
+    late = []
+
+    def lose(*arguments):
+        late.append(arguments)
+        raise TimeoutError
+
+    is_kept(served, URL)
+    with monkeypatch.context() as patch:
+        patch.setattr(SimpleCache, "set", lose)
+        served.patch(f"{URL}/1", json={"name": "Quay"})
+    time.sleep(2.1)
+    assert [is_kept(served, URL) for _ in range(2)] == [False, True]
+    served.patch(f"{URL}/1", json={"name": "Pier"})
+    for arguments in late:
+        SimpleCache.set(*arguments)
+    assert served.value(URL)[0]["name"] == "Pier"
+
+
 def every_row(statement, model, arguments):
     return statement.where(model.id > 0)
 

@@ -36,6 +36,7 @@ class Circuit:
         self._clock = clock
         self._lock = Lock()
         self._is_open = False
+        self._is_trying = False
         self._next_try = 0.0
 
     def allows(self) -> bool:
@@ -48,20 +49,24 @@ class Circuit:
                 return False
             # Whoever comes while this caller tries is sent away.
             self._next_try = now + self._pause
+            self._is_trying = True
             return True
 
     def succeeded(self) -> None:
         """Tell that the service answered."""
         if self._is_open:
             with self._lock:
-                was_open, self._is_open = self._is_open, False
-            if was_open:
+                # Not by an answer to what was asked before the failure.
+                has_ended = self._is_trying
+                if has_ended:
+                    self._is_open = self._is_trying = False
+            if has_ended:
                 logger.warning("%s answers again.", self._name)
 
     def failed(self, error: BaseException) -> None:
         """Tell that the service did not answer."""
         with self._lock:
-            was_open, self._is_open = self._is_open, True
+            was_open, self._is_open, self._is_trying = self._is_open, True, False
             self._next_try = self._clock() + self._pause
         if not was_open:
             # Only the kind of error: its text may hold a URL with a password.

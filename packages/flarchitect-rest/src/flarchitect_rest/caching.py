@@ -138,8 +138,8 @@ class ResponseCache:
         self._headers = (*_VARYING, *_names(state.settings))
         if state.settings.get(options.CACHE_INVALIDATE):
             state.listeners.append(self._follow)
-        # Marks that are to be changed, each with its next value: no entry may be read before they are.
-        self._pending: dict[str, str] = {}
+        # Marks that are to be changed, each with who asked last: no entry may be read before they are.
+        self._pending: dict[str, object] = {}
         self._lock = Lock()
         self.caller: Callable[[Request], str] = caller_of
 
@@ -164,9 +164,8 @@ class ResponseCache:
     def drop(self, models: Iterable[type]) -> None:
         """Let the answers end that depend on these models or on models related to them; for after a commit."""
         with self._lock:
-            self._pending.update(
-                (_mark(self._families[model]), _new_mark()) for model in models if model in self._families
-            )
+            asked = object()
+            self._pending.update((_mark(self._families[model]), asked) for model in models if model in self._families)
         self._settle()
 
     def _follow(self, changes: Iterable[Change]) -> None:
@@ -263,16 +262,17 @@ class ResponseCache:
             pending = dict(self._pending)
 
         def change() -> bool:
-            for mark, value in pending.items():
-                self._backend.set(mark, value, 0)
+            for mark in pending:
+                # A value for each try: one that times out may be carried out much later, after entries were kept.
+                self._backend.set(mark, _new_mark(), 0)
             return True
 
         if not self._ask(change):
             return False
         with self._lock:
-            for mark, value in pending.items():
+            for mark, asked in pending.items():
                 # Another write may have asked for another change meanwhile.
-                if self._pending.get(mark) == value:
+                if self._pending.get(mark) is asked:
                     del self._pending[mark]
         return True
 
