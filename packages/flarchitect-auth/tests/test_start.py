@@ -55,7 +55,7 @@ def refused(start, **config):
         ({"API_USER_MODEL": Flask}, "is not a mapped class"),
         ({"API_JWT_EXPIRY_TIM": 5}, "Did you mean API_JWT_EXPIRY_TIME?"),
         ({"API_EXPOSE_REGISTER": True}, "API_REGISTER_USER"),
-        ({"API_AUTH_LOGIN_RATE_LIMIT": "often"}, "API_AUTH_LOGIN_RATE_LIMIT must be a rate"),
+        ({"API_AUTH_LOGIN_RATE_LIMIT": "often"}, "API_AUTH_LOGIN_RATE_LIMIT must be rates"),
         ({"API_AUTH_REQUIREMENTS": "perhaps"}, "API_AUTH_REQUIREMENTS: 'perhaps' decides nothing"),
         ({"API_AUTH_REQUIREMENTS": {"GTE": True}}, "names no operation"),
         ({"API_REFRESH_TOKEN_STORAGE": "plane"}, "API_REFRESH_TOKEN_STORAGE must be"),

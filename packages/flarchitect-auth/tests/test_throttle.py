@@ -122,6 +122,13 @@ def test_one_address_fails_a_hundred_times_whatever_it_tries(start):
 
 
 @pytest.mark.contract("auth S-16")
+@pytest.mark.parametrize("limit", ["3 per minute; 5 per hour", "3/minute;4/minute"])
+def test_each_of_several_rates_counts_by_itself(start, limit):
+    served = start(API_AUTH_LOGIN_RATE_LIMIT=limit)
+    assert [attempt(served).status_code for _ in range(5)] == [401] * 3 + [429] * 2
+
+
+@pytest.mark.contract("auth S-16")
 def test_addresses_of_one_network_of_ipv6_are_one(served):
     for number in range(10):
         attempt(served, address={"REMOTE_ADDR": f"2001:db8:1:2::{number}"})

@@ -306,7 +306,7 @@ def test_the_strict_profile_takes_no_password_over_plain_http(client_of: Callabl
         ({"API_DOCUMENTATION_REQUIRE_AUTH": True}, "API_DOCUMENTATION_REQUIRE_AUTH is True, and nobody could log in"),
         ({"API_DOCUMENTATION_PASSWORD": ""}, "API_DOCUMENTATION_PASSWORD is empty"),
         ({"API_DOCUMENTATION_PASSWORD": "x", "SECRET_KEY": None}, "SECRET_KEY, which signs it, is not set"),
-        ({"API_DOCS_LOGIN_RATE_LIMIT": "often"}, "API_DOCS_LOGIN_RATE_LIMIT must be a rate"),
+        ({"API_DOCS_LOGIN_RATE_LIMIT": "often"}, "API_DOCS_LOGIN_RATE_LIMIT must be rates"),
         (
             {"API_DOCUMENTATION_PASSWORD": "x", "API_RATE_LIMIT_STORAGE_URI": "postgresql://there"},
             "API_RATE_LIMIT_STORAGE_URI is no storage",

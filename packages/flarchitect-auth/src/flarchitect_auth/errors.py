@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from flarchitect_core.errors import ApiError
 from flarchitect_core.http.exceptions import CustomHTTPException
 
-__all__ = ["AuthenticationError", "ForbiddenError", "TokenError", "TooManyAttemptsError"]
+__all__ = ["AuthenticationError", "ForbiddenError", "TokenError"]
 
 
 class AuthenticationError(CustomHTTPException):
@@ -34,17 +33,3 @@ class ForbiddenError(CustomHTTPException):
 
     def __init__(self, message: str, code_name: str, **details: Any) -> None:
         super().__init__(403, message, code_name=code_name, details=details)
-
-
-class TooManyAttemptsError(ApiError):
-    """Too many attempts failed: 429, whatever is tried now."""
-
-    status = 429
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(
-            f"Too many attempts. Try again in {seconds} seconds.",
-            reason="too_many_attempts",
-            details={"retry_after": seconds},
-            headers={"Retry-After": str(seconds), "Cache-Control": "no-store"},
-        )

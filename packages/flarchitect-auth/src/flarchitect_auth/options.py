@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from flarchitect_core.rates import is_rate_text
+from flarchitect_core.rates import rate_limit
 from flarchitect_core.settings import (
     Expectation,
     Option,
@@ -31,10 +31,6 @@ _methods = Expectation(
     lambda value: value is False or isinstance(value, str) or _are_texts(value),
 )
 _model = Expectation("a mapped class", lambda value: isinstance(value, type))
-_rate = Expectation(
-    "a rate such as '10 per minute', or False for no limit",
-    lambda value: value is False or (isinstance(value, str) and is_rate_text(value) and ";" not in value),
-)
 _minutes = integer(1)
 _seconds = Expectation(
     "a number of seconds from 0 to 300",
@@ -429,7 +425,7 @@ AUTH_SET_COOKIES = Option(
 AUTH_LOGIN_RATE_LIMIT: Option[Any] = Option(
     "AUTH_LOGIN_RATE_LIMIT",
     "10 per minute",
-    _rate,
+    rate_limit,
     "How often one address may fail with one login name.",
     owner=_OWNER,
     topic=_FAILURES,
@@ -437,7 +433,7 @@ AUTH_LOGIN_RATE_LIMIT: Option[Any] = Option(
 AUTH_IP_RATE_LIMIT: Option[Any] = Option(
     "AUTH_IP_RATE_LIMIT",
     "100 per minute",
-    _rate,
+    rate_limit,
     "How often one address may fail at all.",
     owner=_OWNER,
     topic=_FAILURES,

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from urllib.parse import urlsplit
 
 from flarchitect_core.resolution import get_config_or_model_meta
+from flarchitect_core.settings import Expectation
 
 __all__ = [
     "Rate",
@@ -16,6 +17,8 @@ __all__ = [
     "check_storage",
     "is_rate_text",
     "parse_rates",
+    "rate_limit",
+    "rates_in",
     "storage_scheme",
 ]
 
@@ -77,12 +80,23 @@ def parse_rates(text: str) -> tuple[Rate, ...]:
     return tuple(sorted(rates, key=lambda rate: rate.seconds))
 
 
+def rates_in(limit: str | bool | None) -> tuple[Rate, ...]:
+    """Read the value of an option that `rate_limit` describes; nothing limits where it is false or not set."""
+    return parse_rates(limit) if isinstance(limit, str) else ()
+
+
 def is_rate_text(text: str) -> bool:
     """Say whether `parse_rates` takes a text."""
     try:
         return bool(parse_rates(text))
     except ValueError:
         return False
+
+
+rate_limit = Expectation(
+    "rates such as '100 per minute', '100/minute' or '5 per second; 1000 per day', or False for no limit",
+    lambda value: value is False or (isinstance(value, str) and is_rate_text(value)),
+)
 
 
 def storage_scheme(uri: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from flarchitect_core.rates import is_rate_text
+from flarchitect_core.rates import rate_limit
 from flarchitect_core.settings import Expectation, Option, anything, boolean, choice, integer, mapping, text
 
 __all__ = ["DOCS_OPTIONS"]
@@ -43,10 +43,6 @@ _assets = Expectation(
 )
 _policy = Expectation(
     "True, False, or a policy in which '{nonce}' may stand", lambda value: isinstance(value, (bool, str))
-)
-_rate = Expectation(
-    "a rate such as '5 per minute', or False for no limit",
-    lambda value: value is False or (isinstance(value, str) and is_rate_text(value)),
 )
 _origins = Expectation(
     "'*', an origin such as 'https://docs.example.org', or a list of origins",
@@ -253,7 +249,7 @@ DOCS_CORS_ORIGINS: Option[Any] = Option(
 DOCS_LOGIN_RATE_LIMIT: Option[Any] = Option(
     "DOCS_LOGIN_RATE_LIMIT",
     "5 per minute",
-    _rate,
+    rate_limit,
     "How often one client may fail to log in to the pages.",
     owner=_OWNER,
     topic=_PAGES,

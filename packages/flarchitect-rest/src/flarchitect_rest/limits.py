@@ -18,7 +18,7 @@ from flask.typing import ResponseReturnValue
 from flarchitect_core.errors import ApiError, UnavailableError
 from flarchitect_core.rate_counters import CounterUnavailableError, Window
 from flarchitect_core.rate_storage import check_storage_options, counter_of
-from flarchitect_core.rates import Rate, parse_rates
+from flarchitect_core.rates import Rate, rates_in
 from flarchitect_core.settings import HTTP_METHODS, Settings
 from flarchitect_core.state import ApplicationState
 from flarchitect_rest import options
@@ -40,7 +40,7 @@ def check_limits(state: ApplicationState) -> None:
 def rates_of(settings: Settings, model: type | None = None) -> dict[str, tuple[Rate, ...]]:
     """Resolve the rates of a model, for each method that has one."""
     texts = {method: settings.get(options.RATE_LIMIT, model=model, method=method) for method in HTTP_METHODS}
-    return {method: parse_rates(text) for method, text in texts.items() if text}
+    return {method: rates_in(text) for method, text in texts.items() if text}
 
 
 def is_limited(state: ApplicationState) -> bool:

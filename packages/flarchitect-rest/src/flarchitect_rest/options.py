@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from flarchitect_core.rates import is_rate_text
+from flarchitect_core.rates import rate_limit
 from flarchitect_core.settings import Expectation, Option, boolean, choice, function, integer, mapping, names, text
 
 __all__ = ["REST_OPTIONS"]
 
 _OWNER = "flarchitect-rest"
 
-_rate = Expectation(
-    "rates such as '100 per minute', '100/minute' or '5 per second; 1000 per day', or False for no limit",
-    lambda value: value is False or (isinstance(value, str) and is_rate_text(value)),
-)
 _never = Expectation(
     "False: ports are never probed, so name the service in API_RATE_LIMIT_STORAGE_URI", lambda value: value is False
 )
@@ -22,7 +18,7 @@ _never = Expectation(
 RATE_LIMIT: Option[Any] = Option(
     "RATE_LIMIT",
     None,
-    _rate,
+    rate_limit,
     "How often one client may call each route.",
     meta=True,
     method=True,

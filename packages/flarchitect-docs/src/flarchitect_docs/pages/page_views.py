@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from flask import Response, request, url_for
 
+from flarchitect_core.attempts import Attempts
 from flarchitect_core.errors import ApiError
+from flarchitect_core.http.addresses import network_of
 from flarchitect_core.http.logs import one_line
+from flarchitect_core.rates import rates_in
 from flarchitect_docs import options
 from flarchitect_docs.pages.access import LOGIN_CHALLENGE, Access
-from flarchitect_docs.pages.attempts import Attempts
 from flarchitect_docs.pages.endpoints import LOGOUT, PAGE, SPEC
 from flarchitect_docs.pages.forms import Forms
 from flarchitect_docs.pages.styles import LOGIN, STYLES
@@ -38,7 +40,8 @@ class PageViews:
         self._access = access
         self._renderer = renderer
         self._forms = Forms(access.signer)
-        self._attempts = Attempts(state)
+        self._attempts = Attempts(state, "docs")
+        self._rates = rates_in(state.settings.get(options.DOCS_LOGIN_RATE_LIMIT))
 
     def page(self) -> Response:
         """Show the document, or the login to those who may not read it; take what the login sends."""
@@ -91,7 +94,7 @@ class PageViews:
             return self._login(_NOT_OUR_FORM, status=403)
         name, password = request.form.get("username", "").strip(), request.form.get("password", "")
         try:
-            with self._attempts.one():
+            with self._attempts.one((network_of(request.remote_addr), rate) for rate in self._rates):
                 account = self._access.log_in(name, password)
         except ApiError as error:
             if error.status not in (401, 403, 429):
