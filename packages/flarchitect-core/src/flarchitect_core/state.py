@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flarchitect_core.http.responses import Envelope
     from flarchitect_core.model.registry import Registry
     from flarchitect_core.operations.hooks import Hooks
-    from flarchitect_core.operations.nested import NestedWrites
+    from flarchitect_core.operations.nested.writes import NestedWrites
     from flarchitect_core.operations.service import ResourceService
     from flarchitect_core.part import Part
     from flarchitect_core.settings import Settings

@@ -10,7 +10,7 @@ from flarchitect_core import options
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource
-    from flarchitect_core.operations.nested_relations import NestedRelation
+    from flarchitect_core.operations.nested.relations import NestedRelation
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["BodyObject", "NestedPlace", "Rules", "root_object"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from flarchitect_core.events import Action
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.operations.executor import SessionExecutor
-    from flarchitect_core.operations.nested_relations import NestedRelation
+    from flarchitect_core.operations.nested.relations import NestedRelation
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["LinkRows"]

@@ -20,7 +20,7 @@ from flarchitect_core.operations.failures import row_not_kept, write_failure
 from flarchitect_core.operations.grouped import fetch_groups
 from flarchitect_core.operations.hooks import Hooks
 from flarchitect_core.operations.idempotency import idempotency_of
-from flarchitect_core.operations.nested import nested_writes
+from flarchitect_core.operations.nested.writes import nested_writes
 from flarchitect_core.operations.read import Fetched, Page, fetch_page, fetch_related_row, fetch_row, require_parent
 from flarchitect_core.operations.write import Writer, unit_of_work
 from flarchitect_core.query.compile import Scope

@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
     from flarchitect_core.model.resource import Field, Resource
     from flarchitect_core.operations.executor import SessionExecutor
-    from flarchitect_core.operations.nested_bodies import NestedReader
+    from flarchitect_core.operations.nested.bodies import NestedReader
     from flarchitect_core.operations.operation import Operation
     from flarchitect_core.state import ApplicationState
 

@@ -16,7 +16,7 @@ from flarchitect_core.catalogue.nested import BodyObject, NestedPlace, Rules
 from flarchitect_core.model.json_types import JsonSchema
 
 if TYPE_CHECKING:
-    from flarchitect_core.operations.nested_relations import NestedRelation
+    from flarchitect_core.operations.nested.relations import NestedRelation
     from flarchitect_core.state import ApplicationState
     from flarchitect_docs.document.components import Components
     from flarchitect_docs.document.names import SchemaNames

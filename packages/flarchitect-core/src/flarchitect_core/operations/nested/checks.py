@@ -13,10 +13,10 @@ if TYPE_CHECKING:
     from flarchitect_core.access.rules import RowAction
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.model.schemas import BodyReader
-    from flarchitect_core.operations.nested_bodies import NestedBodies
-    from flarchitect_core.operations.nested_rows import NestedLink, NestedRow
-    from flarchitect_core.operations.nested_work import NestedWork
-    from flarchitect_core.operations.path_errors import PathErrors
+    from flarchitect_core.operations.nested.bodies import NestedBodies
+    from flarchitect_core.operations.nested.path_errors import PathErrors
+    from flarchitect_core.operations.nested.rows import NestedLink, NestedRow
+    from flarchitect_core.operations.nested.work import NestedWork
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["NestedChecks"]

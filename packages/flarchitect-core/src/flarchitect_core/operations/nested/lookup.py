@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased, lazyload, undefer
 
-from flarchitect_core.operations.nested_bodies import too_many_nested_rows
+from flarchitect_core.operations.nested.bodies import too_many_nested_rows
 from flarchitect_core.operations.write import locked
 from flarchitect_core.query.include import follow
 from flarchitect_core.query.many_keys import is_one_of
 
 if TYPE_CHECKING:
-    from flarchitect_core.operations.nested_relations import NestedRelation
-    from flarchitect_core.operations.nested_rows import Key, NestedLink, NestedRow
-    from flarchitect_core.operations.nested_work import NestedWork
-    from flarchitect_core.operations.path_errors import PathErrors
+    from flarchitect_core.operations.nested.path_errors import PathErrors
+    from flarchitect_core.operations.nested.relations import NestedRelation
+    from flarchitect_core.operations.nested.rows import Key, NestedLink, NestedRow
+    from flarchitect_core.operations.nested.work import NestedWork
 
 __all__ = ["NestedLookup"]
 

@@ -13,7 +13,7 @@ from flarchitect_core.model.schemas import BodyReader
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Relation, Resource
-    from flarchitect_core.operations.nested_relations import NestedRelation
+    from flarchitect_core.operations.nested.relations import NestedRelation
     from flarchitect_core.settings import Settings
 
 __all__ = ["NestedBodies", "NestedReader", "too_many_nested_rows"]

@@ -8,7 +8,7 @@ from sqlalchemy.orm.attributes import set_committed_value
 from sqlalchemy.orm.collections import collection_adapter
 
 if TYPE_CHECKING:
-    from flarchitect_core.operations.nested_rows import NestedLink
+    from flarchitect_core.operations.nested.rows import NestedLink
 
 __all__ = ["hold", "put_in", "take_out"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.operations.executor import SessionExecutor
-    from flarchitect_core.operations.nested_rows import Key, NestedRow
+    from flarchitect_core.operations.nested.rows import Key, NestedRow
     from flarchitect_core.operations.operation import Operation
 
 __all__ = ["NestedWork"]

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from flarchitect_core.errors import ValidationError
 from flarchitect_core.events import Change
-from flarchitect_core.operations.path_errors import Path, PathErrors
+from flarchitect_core.operations.nested.path_errors import Path, PathErrors
 from flarchitect_core.operations.write import refusing
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.operations.link_rows import LinkRows
-    from flarchitect_core.operations.nested_relations import NestedRelation
+    from flarchitect_core.operations.nested.relations import NestedRelation
 
 __all__ = ["Key", "NestedLink", "NestedRow"]
 

@@ -18,16 +18,16 @@ from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.events import Change
 from flarchitect_core.operations.instances import InstanceMaker
 from flarchitect_core.operations.link_rows import LinkRows
-from flarchitect_core.operations.nested_bodies import NestedBodies, NestedReader
-from flarchitect_core.operations.nested_checks import NestedChecks
-from flarchitect_core.operations.nested_links import put_in
-from flarchitect_core.operations.nested_lookup import NestedLookup
-from flarchitect_core.operations.nested_relations import NestedRelation, nested_relation
-from flarchitect_core.operations.nested_removal import NestedRemoval
-from flarchitect_core.operations.nested_rows import Key, NestedLink, NestedRow
-from flarchitect_core.operations.nested_work import NestedWork
+from flarchitect_core.operations.nested.bodies import NestedBodies, NestedReader
+from flarchitect_core.operations.nested.checks import NestedChecks
+from flarchitect_core.operations.nested.links import put_in
+from flarchitect_core.operations.nested.lookup import NestedLookup
+from flarchitect_core.operations.nested.path_errors import Path, PathErrors
+from flarchitect_core.operations.nested.relations import NestedRelation, nested_relation
+from flarchitect_core.operations.nested.removal import NestedRemoval
+from flarchitect_core.operations.nested.rows import Key, NestedLink, NestedRow
+from flarchitect_core.operations.nested.work import NestedWork
 from flarchitect_core.operations.operation import Operation
-from flarchitect_core.operations.path_errors import Path, PathErrors
 from flarchitect_core.operations.write import names_of
 
 if TYPE_CHECKING:

@@ -8,12 +8,12 @@ import sqlalchemy as sa
 
 from flarchitect_core.events import Change
 from flarchitect_core.operations.cascade import CascadeRules, hold_for_delete
-from flarchitect_core.operations.nested_links import hold, take_out
-from flarchitect_core.operations.path_errors import PathErrors
+from flarchitect_core.operations.nested.links import hold, take_out
+from flarchitect_core.operations.nested.path_errors import PathErrors
 
 if TYPE_CHECKING:
-    from flarchitect_core.operations.nested_rows import NestedRow
-    from flarchitect_core.operations.nested_work import NestedWork
+    from flarchitect_core.operations.nested.rows import NestedRow
+    from flarchitect_core.operations.nested.work import NestedWork
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["NestedRemoval"]

@@ -1,0 +1,1 @@
+"""Reading queries from requests, and compiling them to statements whose rows are dumped."""
