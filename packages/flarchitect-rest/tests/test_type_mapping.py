@@ -12,7 +12,7 @@ from marshmallow import ValidationError, fields
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator, UserDefinedType
 
-from flarchitect_core.model.fields import register_type_mapping
+from flarchitect_core.model.type_table import register_type_mapping
 from flarchitect_core.testing import error_of
 
 UID = "12345678-1234-5678-1234-567812345678"

@@ -165,7 +165,7 @@ PATHS = {
     "flarchitect.schemas.AutoSchema": core.model.schemas.AutoSchema,
     "flarchitect.schemas.bases.AutoSchema": core.model.schemas.AutoSchema,
     "flarchitect.schemas.bases.EnumField": core.model.fields.EnumField,
-    "flarchitect.schemas.bases.register_type_mapping": core.model.fields.register_type_mapping,
+    "flarchitect.schemas.bases.register_type_mapping": core.model.type_table.register_type_mapping,
     "flarchitect.schemas.validators.validate_base64": core.model.validators.validate_base64,
     "flarchitect.schemas.validators.validate_boolean": core.model.validators.validate_boolean,
     "flarchitect.schemas.validators.validate_by_type": core.model.validators.validate_by_type,

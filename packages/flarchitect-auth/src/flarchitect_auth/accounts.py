@@ -17,10 +17,11 @@ from sqlalchemy.orm import Mapper, object_session
 from flarchitect_auth import options
 from flarchitect_core.http.exceptions import CustomHTTPException
 from flarchitect_core.http.request_scope import current_request
-from flarchitect_core.model.fields import ColumnField, field_for_type, text_to_value
+from flarchitect_core.model.fields import ColumnField, text_to_value
 from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.registry import Registry
 from flarchitect_core.model.resource import Resource
+from flarchitect_core.model.type_table import field_for_type
 from flarchitect_core.operations.failures import read_failure
 from flarchitect_core.operations.unattached import Unattached, made_of
 from flarchitect_core.releasing import roll_back

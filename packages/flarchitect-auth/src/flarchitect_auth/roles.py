@@ -16,7 +16,7 @@ from flarchitect_core import options as core
 from flarchitect_core.access.asked import Asked
 from flarchitect_core.access.identity import get_current_user, known_user
 from flarchitect_core.access.roles import RoleRequirement, role_requirement
-from flarchitect_core.model.fields import to_jsonable
+from flarchitect_core.model.jsonable import to_jsonable
 from flarchitect_core.settings import Settings, is_set
 from flarchitect_core.state import state_of
 from flarchitect_core.users import roles_of

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session, SessionTransaction
 
 from flarchitect_core import options
 from flarchitect_core.http.request_scope import current_request
-from flarchitect_core.model.fields import to_jsonable
+from flarchitect_core.model.jsonable import to_jsonable
 from flarchitect_core.operations.failures import read_failure
 from flarchitect_core.suggestions import nearest
 

@@ -23,7 +23,7 @@ from flarchitect_core.circuit import Circuit
 from flarchitect_core.events import Change
 from flarchitect_core.http.conditional import check_read
 from flarchitect_core.http.responses import Answer
-from flarchitect_core.model.fields import to_jsonable
+from flarchitect_core.model.jsonable import to_jsonable
 from flarchitect_core.model.resource import Resource
 from flarchitect_core.settings import Settings
 from flarchitect_core.simple_cache import SimpleCache

@@ -18,8 +18,8 @@ from flask import has_request_context, request
 from flarchitect_core import options
 from flarchitect_core.access.rules import Policy, RowAction
 from flarchitect_core.errors import ForbiddenError
+from flarchitect_core.model.criteria import condition_of
 from flarchitect_core.plugins import why_not_callable
-from flarchitect_core.query.criteria import condition_of
 from flarchitect_core.settings import is_set
 
 if TYPE_CHECKING:

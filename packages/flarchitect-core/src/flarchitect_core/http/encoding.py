@@ -6,7 +6,7 @@ import json
 
 import orjson
 
-from flarchitect_core.model.fields import to_jsonable
+from flarchitect_core.model.jsonable import to_jsonable
 
 __all__ = ["encode_json"]
 

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from datetime import timezone
 from typing import Any, Protocol
 
-from flarchitect_core.model.fields import ColumnField, to_jsonable
+from flarchitect_core.model.fields import ColumnField
+from flarchitect_core.model.jsonable import to_jsonable
 from flarchitect_core.model.keys import key_text
 
 __all__ = ["DumpFunction", "InlineMany", "InlineOne", "ItemLink", "KeyPart", "Output", "RelationLink", "Value"]

@@ -31,8 +31,8 @@ from flarchitect_core.model.fields import (
     TextFormField,
     TimeField,
     UUIDField,
-    to_jsonable,
 )
+from flarchitect_core.model.jsonable import to_jsonable
 from flarchitect_core.model.validators import Validator
 
 __all__ = ["NOTHING", "JsonSchema", "Use", "any_of", "json_type", "nullable", "switch"]

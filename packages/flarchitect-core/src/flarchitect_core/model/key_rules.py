@@ -6,9 +6,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from flarchitect_core.model.fields import field_for_type
 from flarchitect_core.model.inspect import inspect_model
 from flarchitect_core.model.keys import url_converter
+from flarchitect_core.model.type_table import field_for_type
 
 __all__ = ["SQLALCHEMY_TO_FLASK_CONVERTER", "get_foreign_key_to_parent", "get_pk", "get_primary_key_info", "get_url_pk"]
 

@@ -8,7 +8,8 @@ from urllib.parse import quote
 
 import marshmallow as ma
 
-from flarchitect_core.model.fields import ColumnField, IntegerField, UUIDField, text_to_value, to_jsonable
+from flarchitect_core.model.fields import ColumnField, IntegerField, UUIDField, text_to_value
+from flarchitect_core.model.jsonable import to_jsonable
 
 __all__ = ["CONVERTER_NAME", "escape_key", "key_text", "key_value", "unescape_key", "url_converter"]
 

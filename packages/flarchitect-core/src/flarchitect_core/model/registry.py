@@ -11,23 +11,18 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapper
 
 from flarchitect_core import options
-from flarchitect_core.model.fields import (
-    ColumnField,
-    DecimalField,
-    TextFormField,
-    field_for_expression,
-    field_for_type,
-)
+from flarchitect_core.model.criteria import reaches
+from flarchitect_core.model.fields import ColumnField, DecimalField, TextFormField
 from flarchitect_core.model.inspect import ColumnFact, HybridFact, ModelFacts, RelationFact, inspect_model
 from flarchitect_core.model.naming import convert_case, field_name, segment_name
 from flarchitect_core.model.related_order import RelatedOrder
 from flarchitect_core.model.resource import Field, Relation, Resource
 from flarchitect_core.model.schema_discovery import choose_schemas
+from flarchitect_core.model.search import add_search
 from flarchitect_core.model.soft_delete import soft_delete_of
+from flarchitect_core.model.type_table import field_for_expression, field_for_type
 from flarchitect_core.model.validation import ColumnValidation
 from flarchitect_core.model.visibility import Visibility
-from flarchitect_core.query.criteria import reaches
-from flarchitect_core.query.search import add_search
 from flarchitect_core.settings import HTTP_METHODS, Settings, is_set
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.suggestions import nearest

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
     from flarchitect_core.model.registry import Registry
     from flarchitect_core.model.schemas import AutoSchema
+    from flarchitect_core.model.search import Search
     from flarchitect_core.model.soft_delete import SoftDelete
     from flarchitect_core.model.validators import Validator
     from flarchitect_core.query.include import LoadPlan, View
-    from flarchitect_core.query.search import Search
 
 __all__ = ["PATH_SAFE", "Field", "Relation", "Resource"]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from flarchitect_core.model.fields import to_jsonable
+from flarchitect_core.model.jsonable import to_jsonable
 
 if TYPE_CHECKING:
     from flarchitect_core.model.inspect import ColumnFact

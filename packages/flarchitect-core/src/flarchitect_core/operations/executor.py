@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from flarchitect_core import options
+from flarchitect_core.model.criteria import marks_on, of_subclass, restricted_to
 from flarchitect_core.operations.failures import read_failure
 from flarchitect_core.operations.judging import Judge
-from flarchitect_core.query.criteria import marks_on, of_subclass, restricted_to
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.base import ExecutableOption

@@ -15,8 +15,8 @@ import sqlalchemy as sa
 
 from flarchitect_core import options
 from flarchitect_core.errors import BadRequestError
+from flarchitect_core.model.criteria import condition_of
 from flarchitect_core.plugins import why_not_callable
-from flarchitect_core.query.criteria import condition_of
 from flarchitect_core.settings import HTTP_METHODS, Option
 
 if TYPE_CHECKING:

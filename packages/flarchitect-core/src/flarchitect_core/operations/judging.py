@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.access.policies import Intent, RowPolicy, forbidden
 from flarchitect_core.access.rules import RowAction
-from flarchitect_core.query.criteria import of_subclass
+from flarchitect_core.model.criteria import of_subclass
 from flarchitect_core.query.many_keys import is_one_of, parts_of
 
 if TYPE_CHECKING:

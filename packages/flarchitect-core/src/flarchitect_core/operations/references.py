@@ -14,9 +14,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapper, Session
 from sqlalchemy.orm.exc import UnmappedColumnError
 
+from flarchitect_core.model.criteria import hide_deleted
 from flarchitect_core.operations.failures import no_such_reference
 from flarchitect_core.query.compile import key_conditions, key_parameters
-from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.many_keys import is_one_of, parts_of
 
 if TYPE_CHECKING:

@@ -21,8 +21,10 @@ from flarchitect_core import options
 from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.errors import NotFoundError, ValidationError
 from flarchitect_core.events import Change
-from flarchitect_core.model.fields import text_to_value, to_jsonable
+from flarchitect_core.model.criteria import hide_deleted
+from flarchitect_core.model.fields import text_to_value
 from flarchitect_core.model.inspect import ColumnFact
+from flarchitect_core.model.jsonable import to_jsonable
 from flarchitect_core.model.merge_patch import merge_patch
 from flarchitect_core.model.row_tags import RowTags
 from flarchitect_core.model.schemas import BodyReader, default_value
@@ -41,7 +43,6 @@ from flarchitect_core.operations.kept_rows import refusing_to_keep
 from flarchitect_core.operations.references import References
 from flarchitect_core.operations.self_references import untie
 from flarchitect_core.query.compile import key_conditions, key_parameters
-from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.many_keys import is_one_of, parts_of
 from flarchitect_core.releasing import roll_back
 

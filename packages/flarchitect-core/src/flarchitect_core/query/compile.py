@@ -16,10 +16,11 @@ from sqlalchemy.orm import aliased
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from flarchitect_core.errors import QueryError
-from flarchitect_core.model.fields import IntegerField, is_plain_integer
+from flarchitect_core.model.criteria import hide_deleted
+from flarchitect_core.model.fields import IntegerField
 from flarchitect_core.model.inspect import ColumnFact, HybridFact
+from flarchitect_core.model.type_table import is_plain_integer
 from flarchitect_core.query.counting import capped, estimated
-from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.expressions import (
     CollectionQuery,
     Condition,

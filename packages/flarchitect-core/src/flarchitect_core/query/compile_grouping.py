@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
+from flarchitect_core.model.criteria import hide_deleted
 from flarchitect_core.query.compile import Filters, Scope, Statements, key_conditions
 from flarchitect_core.query.counting import capped, estimated
-from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.expressions import CollectionQuery
 from flarchitect_core.query.grouping import AGGREGATES, Aggregate, Grouping
 from flarchitect_core.query.include import follow

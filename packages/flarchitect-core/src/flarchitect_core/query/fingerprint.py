@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from flarchitect_core.model.fields import to_jsonable
+from flarchitect_core.model.jsonable import to_jsonable
 from flarchitect_core.query.expressions import Condition, Group, conditions_of
 
 if TYPE_CHECKING:

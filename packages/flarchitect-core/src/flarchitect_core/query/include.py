@@ -17,6 +17,7 @@ from sqlalchemy.sql.util import ClauseAdapter
 
 from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.errors import QueryError
+from flarchitect_core.model.criteria import hide_deleted
 from flarchitect_core.model.dumping import (
     DumpFunction,
     InlineMany,
@@ -31,7 +32,6 @@ from flarchitect_core.model.dumping import (
 )
 from flarchitect_core.model.inspect import ColumnFact, HybridFact
 from flarchitect_core.model.schemas import RelationField, output_schema_of
-from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.joins import JoinedColumn, Joins, leads_over, leads_to, visible
 from flarchitect_core.query.schema_dump import SchemaDump, paths_of
 

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from sqlalchemy.exc import CircularDependencyError, SQLAlchemyError
 
 from flarchitect_core.errors import ApiError, ConflictError
+from flarchitect_core.model.criteria import hide_deleted
 from flarchitect_core.operations.failures import row_is_referred_to, write_failure
 from flarchitect_core.operations.write import BLANKED_KEY
-from flarchitect_core.query.criteria import hide_deleted
 from flarchitect_core.query.many_keys import parts_of
 
 if TYPE_CHECKING:
