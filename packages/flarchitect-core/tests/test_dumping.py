@@ -20,7 +20,8 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from flarchitect_core.http.responses import encode_json
 from flarchitect_core.model.dumping import ItemLink, KeyPart, RelationLink, Value, compile_dump
 from flarchitect_core.model.schemas import schema_of
-from flarchitect_core.query.include import View, plan_of
+from flarchitect_core.query.plans import plan_of
+from flarchitect_core.query.view import View
 from flarchitect_core.state import state_of
 from flarchitect_core.testing import make_app
 

@@ -18,9 +18,9 @@ from flarchitect_core.model.resource import PATH_SAFE, Relation, Resource
 from flarchitect_core.operations.operation import Operation
 from flarchitect_core.operations.service import Saved
 from flarchitect_core.query.expressions import CollectionQuery
-from flarchitect_core.query.include import View
 from flarchitect_core.query.paging import Extent, PageLinks, page_headers, page_links
 from flarchitect_core.query.parse import parse_cascade, parse_collection, parse_view
+from flarchitect_core.query.view import View
 from flarchitect_core.state import ApplicationState
 from flarchitect_rest.conditions import Conditions
 from flarchitect_rest.repetition import once

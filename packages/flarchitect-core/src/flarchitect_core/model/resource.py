@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from flarchitect_core.model.search import Search
     from flarchitect_core.model.soft_delete import SoftDelete
     from flarchitect_core.model.validators import Validator
-    from flarchitect_core.query.include import LoadPlan, View
+    from flarchitect_core.query.include import LoadPlan
+    from flarchitect_core.query.view import View
 
 __all__ = ["PATH_SAFE", "Field", "Relation", "Resource"]
 

@@ -23,8 +23,10 @@ from flarchitect_core.operations.failures import write_failure
 from flarchitect_core.operations.write import Written, locked
 from flarchitect_core.query.compile import parameters_of, statements_of
 from flarchitect_core.query.expressions import conditions_of
-from flarchitect_core.query.include import View, dump_rows, fetch_rows, plan_of
+from flarchitect_core.query.include import dump_rows, fetch_rows
 from flarchitect_core.query.many_keys import is_one_of, parts_of
+from flarchitect_core.query.plans import plan_of
+from flarchitect_core.query.view import View
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -17,8 +17,8 @@ from flarchitect_core.operations.executor import SessionExecutor
 from flarchitect_core.operations.failures import read_failure, write_failure
 from flarchitect_core.operations.operation import Operation
 from flarchitect_core.operations.read import fetch_page, fetch_row
-from flarchitect_core.query.include import View
 from flarchitect_core.query.parse import parse_collection
+from flarchitect_core.query.view import View
 from flarchitect_core.state import ApplicationState, current_face, state_of
 
 if TYPE_CHECKING:

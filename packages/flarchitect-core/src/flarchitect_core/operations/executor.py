@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from flarchitect_core.model.dumping import Record
     from flarchitect_core.model.resource import Resource
     from flarchitect_core.operations.operation import Operation
-    from flarchitect_core.query.include import View
+    from flarchitect_core.query.view import View
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["SessionExecutor"]

@@ -14,7 +14,8 @@ from flarchitect_core.model.dumping import Record
 from flarchitect_core.operations.read import require_parent
 from flarchitect_core.query.compile import Scope, Statements, parameters_of, statements_of
 from flarchitect_core.query.expressions import CollectionQuery
-from flarchitect_core.query.include import Executor, LoadPlan, dump_rows, fetch_rows, plan_of
+from flarchitect_core.query.include import Executor, LoadPlan, dump_rows, fetch_rows
+from flarchitect_core.query.plans import plan_of
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource

@@ -23,9 +23,11 @@ from flarchitect_core.query.counting import CountKind, estimate_of, without_esti
 from flarchitect_core.query.cursor import Cursors, Position
 from flarchitect_core.query.expressions import CollectionQuery
 from flarchitect_core.query.fingerprint import fingerprint_of
-from flarchitect_core.query.include import Executor, LoadPlan, View, dump_rows, fetch_rows, plan_of
+from flarchitect_core.query.include import Executor, LoadPlan, dump_rows, fetch_rows
 from flarchitect_core.query.keyset import position_parameters
 from flarchitect_core.query.paging import Extent
+from flarchitect_core.query.plans import plan_of
+from flarchitect_core.query.view import View
 from flarchitect_core.users import user_key
 
 if TYPE_CHECKING:

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from flarchitect_core.operations.operation import Operation
     from flarchitect_core.operations.write import Held, Written
     from flarchitect_core.query.expressions import CollectionQuery
-    from flarchitect_core.query.include import View
+    from flarchitect_core.query.view import View
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["Draft", "ResourceService", "Saved", "provide_services"]

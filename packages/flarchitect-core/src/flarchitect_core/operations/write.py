@@ -21,13 +21,14 @@ from flarchitect_core import options
 from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.errors import NotFoundError, ValidationError
 from flarchitect_core.events import Change
+from flarchitect_core.model.body_reader import BodyReader
 from flarchitect_core.model.criteria import hide_deleted
+from flarchitect_core.model.default_values import default_value
 from flarchitect_core.model.fields import text_to_value
 from flarchitect_core.model.inspect import ColumnFact
 from flarchitect_core.model.jsonable import to_jsonable
 from flarchitect_core.model.merge_patch import merge_patch
 from flarchitect_core.model.row_tags import RowTags
-from flarchitect_core.model.schemas import BodyReader, default_value
 from flarchitect_core.operations.cascade import CascadeRules, dependents_of, hold_for_delete
 from flarchitect_core.operations.dependents import DependentRows
 from flarchitect_core.operations.direct import DirectWriter

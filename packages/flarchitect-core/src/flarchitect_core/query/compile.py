@@ -30,8 +30,7 @@ from flarchitect_core.query.expressions import (
     Related,
     conditions_of,
 )
-from flarchitect_core.query.include import follow
-from flarchitect_core.query.joins import Joins, leads_to
+from flarchitect_core.query.joins import Joins, follow, leads_to
 from flarchitect_core.query.keyset import Keyset
 from flarchitect_core.query.ordering import SortTerm, term_of
 from flarchitect_core.query.patterns import ESCAPE, containing, ending_with, starting_with

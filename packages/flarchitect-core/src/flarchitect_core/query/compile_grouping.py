@@ -16,8 +16,7 @@ from flarchitect_core.query.compile import Filters, Scope, Statements, key_condi
 from flarchitect_core.query.counting import capped, estimated
 from flarchitect_core.query.expressions import CollectionQuery
 from flarchitect_core.query.grouping import AGGREGATES, Aggregate, Grouping
-from flarchitect_core.query.include import follow
-from flarchitect_core.query.joins import Joins
+from flarchitect_core.query.joins import Joins, follow
 from flarchitect_core.query.search import search_clause
 
 if TYPE_CHECKING:

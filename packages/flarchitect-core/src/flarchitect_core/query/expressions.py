@@ -6,7 +6,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from flarchitect_core.query.include import View
+from flarchitect_core.query.view import View
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Relation

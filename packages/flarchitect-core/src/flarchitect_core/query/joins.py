@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
+from sqlalchemy.sql.util import ClauseAdapter
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Relation, Resource
     from flarchitect_core.query.expressions import Path
 
-__all__ = ["JoinedColumn", "Joins", "leads_over", "leads_to", "scalar", "visible"]
+__all__ = ["JoinedColumn", "Joins", "follow", "leads_over", "leads_to", "scalar", "visible"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,3 +166,24 @@ def scalar(source: Any, path: Path, attribute: str, *, descending: bool = False)
     if any(relation.many for relation in path):
         order.insert(0, column.desc() if descending else column)
     return statement.with_only_columns(column).order_by(*order).limit(1).scalar_subquery()
+
+
+def follow(statement: sa.Select[Any], source: Any, relation: Relation) -> sa.Select[Any]:
+    """Join an alias of a relation's source, and from there the rows that the relation leads to.
+
+    SQLAlchemy would give a secondary table a name that nobody knows, and the order of a relationship may be by its
+    columns.
+    """
+    secondary = relation.fact.secondary
+    if secondary is None:
+        return statement.select_from(source).join(getattr(source, relation.fact.name))
+    relationship = relation.source.facts.mapper.relationships[relation.fact.name]
+    to_secondary = ClauseAdapter(secondary)
+    from_source = ClauseAdapter(sa.inspect(source).selectable).traverse(relationship.primaryjoin)
+    association = relation.association
+    return (
+        statement.select_from(source)
+        .join(secondary, to_secondary.traverse(from_source))
+        .join(relation.target.model, to_secondary.traverse(relationship.secondaryjoin))
+        .where(*([] if association is None else [leads_over(association, secondary)]))
+    )

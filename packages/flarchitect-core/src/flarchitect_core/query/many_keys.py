@@ -13,9 +13,9 @@ _KEYS_PER_STATEMENT = 500
 _NAME = "flarchitect_keys"
 
 
-def is_one_of(columns: Sequence[Any]) -> Any:
-    """Compare a key with the parameter of `parts_of`."""
-    keys: sa.BindParameter[Any] = sa.bindparam(_NAME, expanding=True)
+def is_one_of(columns: Sequence[Any], name: str = _NAME) -> Any:
+    """Compare a key with a list of keys, the parameter of this name; by default that of `parts_of`."""
+    keys: sa.BindParameter[Any] = sa.bindparam(name, expanding=True)
     return columns[0].in_(keys) if len(columns) == 1 else sa.tuple_(*columns).in_(keys)
 
 

@@ -10,12 +10,12 @@ from flarchitect_core import options
 from flarchitect_core.errors import QueryError
 from flarchitect_core.query.counting import COUNT_KINDS, CountKind
 from flarchitect_core.query.expressions import CollectionQuery, Filter, OrderKey, Related, merged
-from flarchitect_core.query.include import Mode, View
 from flarchitect_core.query.joins import JoinedColumn
 from flarchitect_core.query.names import Names, joinable, no_column, readable_relations, require_no_judge
 from flarchitect_core.query.parse_filters import FILTER_OPERATORS, FilterParser, is_filter
 from flarchitect_core.query.parse_grouping import AskedOrder, GroupingParser, is_aggregate
 from flarchitect_core.query.values import TEXT_MAX, hint, parse_boolean, positive
+from flarchitect_core.query.view import Mode, View
 from flarchitect_core.settings import Option
 from flarchitect_core.suggestions import nearest
 

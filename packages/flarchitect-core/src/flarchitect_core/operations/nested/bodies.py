@@ -9,7 +9,7 @@ import marshmallow as ma
 
 from flarchitect_core import options
 from flarchitect_core.errors import BadRequestError, ValidationError
-from flarchitect_core.model.schemas import BodyReader
+from flarchitect_core.model.body_reader import BodyReader
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Relation, Resource

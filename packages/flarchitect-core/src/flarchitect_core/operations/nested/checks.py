@@ -11,8 +11,8 @@ from flarchitect_core.operations.references import References
 
 if TYPE_CHECKING:
     from flarchitect_core.access.rules import RowAction
+    from flarchitect_core.model.body_reader import BodyReader
     from flarchitect_core.model.resource import Resource
-    from flarchitect_core.model.schemas import BodyReader
     from flarchitect_core.operations.nested.bodies import NestedBodies
     from flarchitect_core.operations.nested.path_errors import PathErrors
     from flarchitect_core.operations.nested.rows import NestedLink, NestedRow
