@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from flarchitect_core.model.iso_codes import COUNTRY_CODES, CURRENCY_CODES
-from flarchitect_core.model.validators import VALIDATORS, validate_by_type, wrap_validator
+from flarchitect_core.model.validators import EXAMPLES, VALIDATORS, validate_by_type, wrap_validator
 
 DATES = "Invalid date format. Acceptable formats are: %Y-%m-%d, %d-%m-%Y, %m/%d/%Y"
 DATETIMES = "Invalid datetime format. Acceptable formats are: %Y-%m-%d %H:%M:%S, %d-%m-%Y %H:%M:%S, %Y-%m-%dT%H:%M:%S"
@@ -167,6 +167,12 @@ def cases(column: int) -> list[Any]:
         for name, message, *values in TABLE
         for value in values[column]
     ]
+
+
+def test_every_check_has_an_example_that_it_takes():
+    assert EXAMPLES.keys() == VALIDATORS.keys()
+    for name, example in EXAMPLES.items():
+        VALIDATORS[name](example)
 
 
 @pytest.mark.contract("rest 5.5")

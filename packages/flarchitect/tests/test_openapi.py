@@ -311,6 +311,48 @@ def examples_in(node: Any, where: tuple[str, ...]) -> Iterator[tuple[tuple[str, 
                 yield from examples_in(value, (*where, name))
 
 
+@pytest.mark.contract("docs 3.6")
+def test_an_example_of_a_body_works_when_it_is_sent(make: Make) -> None:
+    app = make(API_ALLOW_NESTED_WRITES=True)
+    document, client = document_of(app), app.test_client()
+    author = client.post("/api/authors", json=body_example(document, "post", "/api/authors"))
+    assert author.status_code == 201, author.text
+    # Relations, and keys that may lead nowhere, are left out.
+    assert body_example(document, "post", "/api/authors") == {"name": "Mira Holt", "email": "mira@example.org"}
+    book = client.post("/api/books", json=body_example(document, "post", "/api/books"))
+    assert book.status_code == 201, book.text
+    for method, path in (("put", "/api/books/{id}"), ("patch", "/api/books/{id}"), ("patch", "/api/authors/{id}")):
+        answer = client.open(path.replace("{id}", "1"), method=method, json=body_example(document, method, path))
+        assert answer.status_code == 200, answer.text
+
+
+def body_example(document: Mapping[str, Any], method: str, path: str) -> Any:
+    return document["paths"][path][method]["requestBody"]["content"]["application/json"]["example"]
+
+
+@pytest.mark.contract("docs 3.6")
+def test_an_example_of_an_answer_has_the_links_that_rows_have(make: Make) -> None:
+    app = make(API_SOFT_DELETE=True, API_SOFT_DELETE_ATTRIBUTE="deleted", API_SOFT_DELETE_VALUES=(False, True))
+    document = document_of(app)
+
+    def example(path: str) -> Any:
+        return document["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["example"]["value"]
+
+    assert example("/api/books/{id}")["author"] == "/api/authors/1"
+    assert example("/api/authors")[0]["books"] == "/api/authors/1/books"
+    assert example("/api/users/{id}")["deleted"] is False
+    assert example("/api/books/{id}")["title"] == "Title"
+
+
+@pytest.mark.contract("docs D-12")
+def test_no_parameter_is_filled_in_that_would_make_another_request_of_it(make: Make) -> None:
+    """Pages send the example of every parameter with whatever is tried out."""
+    app = make(API_ALLOW_GROUPBY=True, API_ALLOW_AGGREGATION=True)
+    document = document_of(app)
+    told = parameters_of(document, document["paths"]["/api/books"]["get"])
+    assert {name for name, each in told.items() if each.get("example")} == set()
+
+
 # --- completeness -----------------------------------------------------------------------------------------------------
 
 

@@ -33,7 +33,7 @@ from flarchitect_core.model.fields import (
     UUIDField,
 )
 from flarchitect_core.model.jsonable import to_jsonable
-from flarchitect_core.model.validators import Validator
+from flarchitect_core.model.validators import EXAMPLES, Validator
 
 __all__ = ["NOTHING", "JsonSchema", "Use", "any_of", "json_type", "nullable", "switch"]
 
@@ -80,10 +80,11 @@ def json_type(field: ColumnField, use: Use) -> JsonSchema:
 
 
 def _checked(check: Validator, use: Use) -> JsonSchema:
+    example = {"example": EXAMPLES[check.name]} if check.name in EXAMPLES else {}
     # Rows may be older than the check of their column.
     if check.pattern is not None and use == "body":
-        return {"pattern": check.pattern}
-    return {"format": _FORMATS[check.name]} if check.name in _FORMATS else {}
+        return {"pattern": check.pattern, **example}
+    return {"format": _FORMATS[check.name], **example} if check.name in _FORMATS else example
 
 
 def any_of(*schemas: JsonSchema) -> JsonSchema:

@@ -20,7 +20,15 @@ import marshmallow as ma
 
 from flarchitect_core.model.iso_codes import COUNTRY_CODES, CURRENCY_CODES
 
-__all__ = ["VALIDATORS", "Validator", "validate_base64", "validate_boolean", "validate_by_type", "validate_cron"]
+__all__ = [
+    "EXAMPLES",
+    "VALIDATORS",
+    "Validator",
+    "validate_base64",
+    "validate_boolean",
+    "validate_by_type",
+    "validate_cron",
+]
 __all__ += ["validate_currency", "validate_date", "validate_datetime", "validate_decimal", "validate_phone_number"]
 __all__ += ["validate_postal_code", "validate_time", "validator_names", "wrap_validator"]
 
@@ -332,6 +340,33 @@ VALIDATORS: Mapping[str, Validator] = {
     )
 }
 """Name to check."""
+
+EXAMPLES: Mapping[str, str] = {
+    "email": "mira@example.org",
+    "url": "https://example.org/",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "mac": "00:00:5e:00:53:01",
+    "hostname": "example.org",
+    "domain": "example.org",
+    "iban": "GB82WEST12345698765432",
+    "cron": "0 6 * * 1",
+    "base64": "AQID",
+    "slug": "low-tide",
+    "uuid": "7d444840-9dc0-11d1-b245-5ffdce74fad2",
+    "card": "4111111111111111",
+    "country_code": "GB",
+    "currency": "EUR",
+    **{name: "0123456789abcdef" * (digits // 16) + "01234567"[: digits % 16] for name, digits in _HASH_DIGITS.items()},
+    "phone": "+44 20 7946 0000",
+    "postal_code": "SW1A 1AA",
+    "date": "2024-05-06",
+    "datetime": "2024-05-06T07:08:09",
+    "time": "07:08:09",
+    "boolean": "true",
+    "decimal": "9.99",
+}
+"""Name of a check to a text that it takes."""
 
 _OTHER_NAMES: Mapping[str, str] = {
     "uri": "url",

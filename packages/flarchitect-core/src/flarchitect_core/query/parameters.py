@@ -128,7 +128,7 @@ class _Describer:
             if sortable:
                 keys = {"type": "string", "enum": [*sortable, *(f"-{name}" for name in sortable)]}
                 most = self.option(options.ORDER_KEYS_MAX)
-                sentence = "What the rows are sorted by; a `-` before a name lets it descend."
+                sentence = "What the rows are sorted by; a `-` before a name lets it descend. `orderby` is the same."
                 yield self.own("order_by", {**_list_of(keys), "maxItems": most}, sentence, is_list=True)
         yield from self._groups()
         if self._resource.search is not None:
@@ -166,8 +166,11 @@ class _Describer:
             for field in self._queryable():
                 for name, function in AGGREGATES.items():
                     if function.takes(field):
-                        sentence = f"Give `{name}` of `{field.name}` over each group; the value is ignored."
-                        yield self.own(f"{field.name}__{name}", {"type": "string"}, sentence, example="1")
+                        sentence = (
+                            f"Give `{name}` of `{field.name}` over each group; any value, such as `1`, asks for it."
+                        )
+                        # No example: pages send those of parameters with every request that is tried out.
+                        yield self.own(f"{field.name}__{name}", {"type": "string"}, sentence)
 
     def filters(self) -> Iterator[Parameter]:
         if not self.option(options.ALLOW_FILTERS):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from flarchitect_core.model.fields import ColumnField
+from flarchitect_core.model.naming import split_words
 
 __all__ = ["DEFAULTS", "class_name_of", "example_of", "fits"]
 
@@ -53,12 +54,21 @@ def fits(value: Any, schema: Mapping[str, Any]) -> bool:
     return not isinstance(value, str) or len(value) <= schema.get("maxLength", len(value))
 
 
-def example_of(schema: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]], depth: int = 0) -> Any:
+def example_of(
+    schema: Mapping[str, Any],
+    components: Mapping[str, Mapping[str, Any]],
+    depth: int = 0,
+    *,
+    name: str = "",
+    left_out: Collection[str] = (),
+) -> Any:
     """Make a value that fits a schema.
 
     Args:
         components: The schemas that references lead to, by name.
         depth: How many references were followed.
+        name: What the value is called; a text without another example says it.
+        left_out: Members of the object that it does not get unless they are required.
     """
     if "example" in schema:
         return schema["example"]
@@ -68,8 +78,15 @@ def example_of(schema: Mapping[str, Any], components: Mapping[str, Mapping[str, 
         if word in schema:
             return schema[word]
     if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        return {} if depth > _DEPTH_MAX else example_of(components[name], components, depth + 1)
+        referred = components[schema["$ref"].rpartition("/")[2]]
+        return {} if depth > _DEPTH_MAX else example_of(referred, components, depth + 1, name=name, left_out=left_out)
+    if "properties" in schema:
+        required = schema.get("required", ())
+        return {
+            member: example_of(described, components, depth, name=member)
+            for member, described in schema["properties"].items()
+            if member in required or member not in left_out
+        }
     if "allOf" in schema:
         merged: dict[str, Any] = {}
         for part in schema["allOf"]:
@@ -78,23 +95,23 @@ def example_of(schema: Mapping[str, Any], components: Mapping[str, Mapping[str, 
         return merged
     for word in ("anyOf", "oneOf"):
         if word in schema:
-            return example_of(schema[word][0], components, depth)
+            return example_of(schema[word][0], components, depth, name=name)
     if "enum" in schema:
         return schema["enum"][0]
-    return _of_kind(schema, components, depth)
+    return _of_kind(schema, components, depth, name)
 
 
-def _of_kind(schema: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]], depth: int) -> Any:
+def _of_kind(schema: Mapping[str, Any], components: Mapping[str, Mapping[str, Any]], depth: int, name: str) -> Any:
     kinds = schema.get("type")
     kind = kinds if isinstance(kinds, str) or kinds is None else kinds[0]
     if kind == "object":
-        members = schema.get("properties", {})
-        return {name: example_of(member, components, depth) for name, member in members.items()}
+        return {}
     if kind == "array":
         if "prefixItems" in schema:
-            return [example_of(each, components, depth + 1) for each in schema["prefixItems"]]
+            return [example_of(each, components, depth + 1, name=name) for each in schema["prefixItems"]]
         least = schema.get("minItems", 1)
-        return [example_of(schema.get("items", {}), components, depth + 1)] * least if depth <= _DEPTH_MAX else []
+        item = schema.get("items", {})
+        return [example_of(item, components, depth + 1, name=name)] * least if depth <= _DEPTH_MAX else []
     if kind == "integer":
         least = max(schema.get("minimum", 1), schema.get("exclusiveMinimum", 0) + 1)
         return max(1, least) if "maximum" not in schema else min(max(1, least), schema["maximum"])
@@ -104,10 +121,10 @@ def _of_kind(schema: Mapping[str, Any], components: Mapping[str, Mapping[str, An
         return True
     if kind == "null" or kind is None:
         return None
-    return _text(schema)
+    return _text(schema, name)
 
 
-def _text(schema: Mapping[str, Any]) -> str:
+def _text(schema: Mapping[str, Any], name: str) -> str:
     known = _OF_FORMATS.get(schema.get("format", ""))
     if known is not None:
         return str(known)
@@ -115,5 +132,6 @@ def _text(schema: Mapping[str, Any]) -> str:
         return "AQID"
     if "pattern" in schema and "[0-9]" in schema["pattern"]:
         return "9"
-    least, most = int(schema.get("minLength", 0)), int(schema.get("maxLength", 4))
-    return "text"[:most].ljust(least, "x")
+    least = int(schema.get("minLength", 0))
+    text = " ".join(split_words(name)).capitalize() or "Text"
+    return text[: schema.get("maxLength")].ljust(least, "x")

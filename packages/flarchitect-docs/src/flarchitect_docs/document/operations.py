@@ -16,6 +16,7 @@ from flarchitect_docs.document.envelope import phrase
 from flarchitect_docs.document.examples import example_of
 from flarchitect_docs.document.links import Links
 from flarchitect_docs.document.paths import openapi_path, path_parameters
+from flarchitect_docs.document.record_examples import body_example, shown_record
 from flarchitect_docs.document.samples import Samples
 
 if TYPE_CHECKING:
@@ -139,6 +140,10 @@ class Operations:
         examples = endpoint.view.info.request_examples if endpoint.view is not None else None
         if examples:
             content[next(iter(content))]["examples"] = _named(examples)
+        elif _JSON in content:
+            example = body_example(shape, single, self._components.schemas)
+            if example is not None:
+                content[_JSON]["example"] = example
         if body.part_types:
             parts = {name: {"contentType": ", ".join(types)} for name, types in body.part_types.items()}
             for each in content.values():
@@ -200,7 +205,7 @@ class Operations:
             }
         if content.shape is None or content.reports:
             return {}
-        value = example_of(self._components.value(content), self._components.schemas)
+        value = shown_record(example_of(self._components.value(content), self._components.schemas), content.shape)
         return {"example": envelopes.example(value, status=status) if is_wrapped else value}
 
     def _errors(self, details: EndpointDetails, access: Access) -> Iterator[int]:

@@ -67,7 +67,9 @@ class Properties:
         return {} if "$ref" in schema else self._example(field, schema, {})
 
     def _example(self, field: ma.fields.Field[Any], schema: JsonSchema, info: Mapping[Any, Any]) -> JsonSchema:
-        for value in (info.get("example"), self._defaults.get(class_name_of(field))):
+        # That of its check, which a column may be too short for.
+        checked = schema.pop("example", None)
+        for value in (info.get("example"), checked, self._defaults.get(class_name_of(field))):
             if value is None:
                 continue
             # A decimal is written as text.

@@ -72,7 +72,7 @@ class Samples:
     def _body(self, content: Mapping[str, Any]) -> Any:
         for example in content.get("examples", {}).values():
             return example["value"]
-        return example_of(content["schema"], self._schemas())
+        return content["example"] if "example" in content else example_of(content["schema"], self._schemas())
 
     def _example(self, parameter: Mapping[str, Any]) -> Any:
         said = parameter.get("example")
