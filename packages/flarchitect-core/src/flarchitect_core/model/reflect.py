@@ -164,7 +164,7 @@ class _Builder:
             "__table__": table,
             "__module__": __name__,
             "__doc__": f"Table `{name}`.",
-            "Meta": type("Meta", (), {}),
+            "Meta": type("Meta", (), {"tag": class_}),
         }
         model = type(class_, (self.base,), namespace)
         self.served[name] = _Served(table, model, columns, len(columns) == len(infos), names)

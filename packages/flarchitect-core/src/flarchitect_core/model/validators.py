@@ -20,17 +20,9 @@ import marshmallow as ma
 
 from flarchitect_core.model.iso_codes import COUNTRY_CODES, CURRENCY_CODES
 
-__all__ = [
-    "EXAMPLES",
-    "VALIDATORS",
-    "Validator",
-    "validate_base64",
-    "validate_boolean",
-    "validate_by_type",
-    "validate_cron",
-]
-__all__ += ["validate_currency", "validate_date", "validate_datetime", "validate_decimal", "validate_phone_number"]
-__all__ += ["validate_postal_code", "validate_time", "validator_names", "wrap_validator"]
+__all__ = ["EXAMPLES", "VALIDATORS", "Validator", "validate_base64", "validate_boolean", "validate_by_type"]
+__all__ += ["validate_cron", "validate_currency", "validate_date", "validate_datetime", "validate_decimal"]
+__all__ += ["validate_phone_number", "validate_postal_code", "validate_time", "validator_names", "wrap_validator"]
 
 # Longer texts are refused unread: what is no address should not cost what reading it would.
 _EMAIL_MAX = 320

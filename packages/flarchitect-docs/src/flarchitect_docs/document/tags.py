@@ -35,7 +35,8 @@ class Tags:
         model = endpoint.asked.model if endpoint.relation is None else endpoint.relation.source.model
         tag = endpoint.tag or get(core.TAG, model=model)
         group = info.group_tag if info is not None and info.group_tag else get(core.TAG_GROUP, model=model)
-        if endpoint.tag is None and model is not None:
+        # What models share that name no tag is described by none of them.
+        if endpoint.tag is None and model is not None and tag != get(core.TAG):
             self._describe(tag, model)
         self._descriptions.setdefault(tag, "")
         self._groups[tag] = self._groups.get(tag) or group

@@ -9,10 +9,12 @@ import sqlalchemy as sa
 from flask import Flask
 from sqlalchemy.exc import SQLAlchemyError
 
+from flarchitect_core._discovery import installed_parts
 from flarchitect_core.architect import Architect
 from flarchitect_core.database import open_engine
 from flarchitect_core.errors import ConfigurationError
 from flarchitect_core.model.reflect import Reflection, reflect_models
+from flarchitect_core.startup import StartupReport
 from flarchitect_core.state import state_of
 from flarchitect_rest.serve.database_failures import sentence_for
 from flarchitect_rest.serve.database_url import DatabaseURL, read_url
@@ -68,6 +70,7 @@ def create_app(
         API_RELATION_ROUTE_NAMING="auto",
         API_DUMP_VERSION=False,
         API_EXPOSE_EXCEPTIONS=debug,
+        **_open_to_all(),
     )
     # Not `Architect(app)`, which waits for the reloader where a server has one.
     Architect().init_app(app)
@@ -79,6 +82,12 @@ def create_app(
     if trusted_hosts:
         refuse_other_hosts(app, trusted_hosts)
     return app
+
+
+def _open_to_all() -> dict[str, bool]:
+    """Open what tells about the API to everybody, as the API is; the part that has it may not be installed."""
+    known = {option.key for part in installed_parts(StartupReport()) for option in part.options}
+    return dict.fromkeys(known & {"API_SCHEMA_DISCOVERY_AUTH", "API_DOCS_BUNDLE_AUTH"}, False)
 
 
 def _reflect(

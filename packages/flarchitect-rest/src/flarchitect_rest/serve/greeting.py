@@ -40,6 +40,10 @@ def greeting(state: ApplicationState, address: Address, *, write: bool) -> Itera
     yield "Try:"
     yield from (f'  curl "{address.url}{path}"' for path in _examples(resources, state.registry.prefix))
     yield ""
+    page = state.settings.named("DOCUMENTATION_URL")
+    if page is not None:
+        yield f"In a browser: {address.url}{state.settings.get(page)}"
+        yield ""
     yield "Ctrl-C ends it."
 
 

@@ -8,8 +8,12 @@ import sqlalchemy as sa
 from flask import Response, redirect, request
 from werkzeug.wrappers import Response as WerkzeugResponse
 
+from flarchitect_core.access.asked import Asked
+from flarchitect_core.catalogue.endpoint import Endpoint, EndpointDetails
+from flarchitect_core.catalogue.shapes import Answer, Content, JsonShape
 from flarchitect_core.model.resource import Resource
 from flarchitect_core.state import ApplicationState
+from flarchitect_core.views.details import answer_types
 
 __all__ = ["add_index"]
 
@@ -31,8 +35,20 @@ def add_index(state: ApplicationState) -> None:
         return redirect(f"{request.root_path.rstrip('/')}{prefix}")
 
     state.app.add_url_rule(prefix or "/", "index", index, strict_slashes=False)
+    state.endpoints.append(_endpoint(state, prefix or "/"))
     if prefix:
         state.app.add_url_rule("/", "to_index", to_index)
+
+
+def _endpoint(state: ApplicationState, path: str) -> Endpoint:
+    """Describe the list for documents."""
+    texts = {"type": "array", "items": {"type": "string"}}
+    text = {"type": "string"}
+    members = {"name": text, "table": text, "url": text, "methods": texts, "fields": texts, "relations": texts}
+    entry = JsonShape({"type": "object", "properties": members})
+    answer = Answer(200, "Every resource.", [Content(answer_types(state), entry, many=True)])
+    details = EndpointDetails(answers=[answer], errors=[406, 500])
+    return Endpoint(path, "GET", "index", "view", Asked("GET"), lambda: details, summary="What is served", tag="Index")
 
 
 def _entry(resource: Resource, root: str) -> dict[str, Any]:
