@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Callable
 
+import brotli
 import pytest
 import yaml
 from flask import Flask
@@ -63,6 +64,22 @@ def test_the_document_is_compressed_for_those_who_take_it(client_of: Callable[..
     assert plain.vary == packed.vary
     refused = client.get(SPEC, headers={"Accept-Encoding": "gzip;q=0, identity"})
     assert refused.data == plain.data
+
+
+@pytest.mark.contract("docs D-13")
+def test_brotli_is_taken_by_those_who_like_it_best(client_of: Callable[..., Client]) -> None:
+    client = client_of(API_DESCRIPTION="Long. " * 1000)
+    plain = client.get(SPEC)
+    # As browsers say it over HTTPS.
+    packed = client.get(SPEC, headers={"Accept-Encoding": "gzip, deflate, br, zstd"})
+    assert packed.headers["Content-Encoding"] == "br"
+    assert brotli.decompress(packed.data) == plain.data
+    assert packed.headers["ETag"] == f'"{plain.get_etag()[0]}-br"'
+    assert plain.vary == packed.vary
+    again = client.get(SPEC, headers={"Accept-Encoding": "br", "If-None-Match": packed.headers["ETag"]})
+    assert again.status_code == 304
+    rather = client.get(SPEC, headers={"Accept-Encoding": "br;q=0.5, gzip"})
+    assert rather.headers["Content-Encoding"] == "gzip"
 
 
 @pytest.mark.contract("docs D-13")
