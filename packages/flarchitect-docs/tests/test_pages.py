@@ -238,7 +238,7 @@ def test_files_are_kept_for_ever_and_sent_compressed(client_of: Callable[..., Cl
     client = client_of()
     (script,) = Elements(client.get("/docs")).all("script")
     plain = client.get(script["src"])
-    packed = client.get(script["src"], headers={"Accept-Encoding": "br, gzip"})
+    packed = client.get(script["src"], headers={"Accept-Encoding": "gzip"})
     assert plain.content_type == packed.content_type == "text/javascript; charset=utf-8"
     assert packed.headers["Content-Encoding"] == "gzip"
     assert gzip.decompress(packed.data) == plain.data

@@ -20,6 +20,7 @@ from flarchitect_docs.document.check import grammar_problems_of, operations_in, 
 
 if TYPE_CHECKING:
     from flarchitect_core.state import ApplicationState
+    from flarchitect_docs.document.audiences import Audiences
     from flarchitect_docs.document.documents import Document
 
 __all__ = ["add_openapi_commands"]
@@ -38,11 +39,16 @@ def add_openapi_commands(state: ApplicationState) -> None:
 @click.command("export")
 @click.option("--format", "form", type=click.Choice(["json", "yaml"]), default="json", help="Notation.")
 @_version
+@click.option("--audience", help="Write what this audience of API_DOCS_AUDIENCES is shown.")
 @click.option("-o", "--output", type=click.Path(dir_okay=False, path_type=Path), help="File to write to.")
 @with_appcontext
-def _export(form: str, version: str | None, output: Path | None) -> None:
+def _export(form: str, version: str | None, audience: str | None, output: Path | None) -> None:
     """Write the document."""
-    document = _document(version)
+    audiences: Audiences = state_of().documents.audiences
+    if audience is not None and audience not in audiences.names:
+        known = ", ".join(audiences.names) or "none"
+        raise click.BadParameter(f"There is no audience {audience!r}. There are: {known}.", param_hint="--audience")
+    document = audiences.document(_document(version), audience)
     written = document.yaml if form == "yaml" else document.json
     if output is None:
         click.echo(written.decode("utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,6 +50,27 @@ _origins = Expectation(
     lambda value: (
         isinstance(value, str) or (isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value))
     ),
+)
+
+# What stands below the page itself.
+_TAKEN = frozenset({"assets", "bundle", "logout"})
+
+
+def _is_audiences(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        isinstance(name, str) and re.fullmatch("[A-Za-z0-9_-]+", name) and name not in _TAKEN and _is_filter(each)
+        for name, each in value.items()
+    )
+
+
+def _is_filter(value: object) -> bool:
+    is_list = isinstance(value, (list, tuple, set)) and all(isinstance(tag, str) for tag in value)
+    return callable(value) or is_list
+
+
+_audiences = Expectation(
+    "a dictionary of names, such as 'partners', to lists of tags or to callables (path, method, operation)",
+    _is_audiences,
 )
 
 CREATE_DOCS = Option(
@@ -237,6 +259,22 @@ DOCS_CACHE_SECONDS = Option(
 )
 DOCS_EXPOSE_YAML = Option(
     "DOCS_EXPOSE_YAML", True, boolean, "Serve the document in YAML too.", owner=_OWNER, topic=_PAGES
+)
+DOCS_AUDIENCES: Option[Any] = Option(
+    "DOCS_AUDIENCES",
+    None,
+    _audiences,
+    "Name to the tags, or to a callable `(path, method, operation)`, that say what is shown at `/docs/<name>`.",
+    owner=_OWNER,
+    topic=_PAGES,
+)
+DOCS_FILTER_BY_ROLE = Option(
+    "DOCS_FILTER_BY_ROLE",
+    False,
+    boolean,
+    "Show readers only the operations that their roles allow.",
+    owner=_OWNER,
+    topic=_PAGES,
 )
 DOCS_CORS_ORIGINS: Option[Any] = Option(
     "DOCS_CORS_ORIGINS",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from functools import cached_property
 from threading import RLock
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,10 @@ import yaml
 from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.http.encoding import encode_json
 from flarchitect_docs import options
+from flarchitect_docs.document.audiences import Audiences
 from flarchitect_docs.document.build import build_spec
+from flarchitect_docs.document.check import operations_in
+from flarchitect_docs.document.selection import Keep, required_roles, selected
 from flarchitect_docs.spec import CustomSpec
 
 if TYPE_CHECKING:
@@ -29,6 +32,7 @@ __all__ = ["Document", "Documents"]
 
 
 _PREFIXES_MAX = 8
+_SELECTIONS_MAX = 64
 
 
 class Document:
@@ -48,6 +52,21 @@ class Document:
         self.etag = hashlib.sha256(self.json).hexdigest()[:32]
         # The paths may come from a header, so that there is no end to them.
         self._below: BoundedCache[str, Document] = BoundedCache(_PREFIXES_MAX)
+        self._selected: BoundedCache[Hashable, Document] = BoundedCache(_SELECTIONS_MAX)
+
+    def selected(self, key: Hashable, keep: Keep) -> Document:
+        """Give the same with some of its operations.
+
+        Args:
+            key: The same for the same operations.
+        """
+        return self._selected.get(key, lambda: Document(selected(self.content, keep), self.version))
+
+    @cached_property
+    def roles(self) -> frozenset[str]:
+        """The roles that operations need."""
+        operations = (operation for _, _, operation in operations_in(self.content))
+        return frozenset(name for each in operations for needed in required_roles(each) for name in needed.names)
 
     def below(self, path: str) -> Document:
         """Give the same for who reads it below a path, such as that of a proxy: it says that its paths begin there.
@@ -81,10 +100,15 @@ class Document:
 
 
 class Documents:
-    """The documents of an application, one for each version of OpenAPI."""
+    """The documents of an application, one for each version of OpenAPI.
+
+    Attributes:
+        audiences: What each of them is shown.
+    """
 
     def __init__(self, state: ApplicationState) -> None:
         self._state = state
+        self.audiences = Audiences(state.settings)
         self._kept: dict[str, tuple[object, CustomSpec, Document]] = {}
         # Entered again by a plugin that asks for the document while it is written.
         self._writing = RLock()

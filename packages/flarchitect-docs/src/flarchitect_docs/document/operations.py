@@ -245,21 +245,24 @@ class Operations:
 
     def _security(self, endpoint: Endpoint, access: Access) -> dict[str, Any]:
         info = None if endpoint.view is None else endpoint.view.info
+        described: dict[str, Any] = {}
         if info is not None and info.security is not None:
-            return {"security": [dict(each) for each in info.security]}
-        if not self._schemes:
-            return {}
-        alternatives: list[dict[str, list[str]]] = []
-        if access.is_required is not False:
-            alternatives = [{name: []} for name in access.schemes if name in self._schemes]
-        if access.is_required is None:
-            alternatives.append({})
-        described: dict[str, Any] = {"security": alternatives}
+            described["security"] = [dict(each) for each in info.security]
+        elif self._schemes:
+            described["security"] = self._alternatives(access)
         required = [{"roles": list(each.names), "any_of": each.any_of} for each in _named_roles(access)]
         if required:
             # Several are a PUT that the role map does not name: it needs what PATCH needs and what POST needs.
             described["x-required-roles"] = required[0] if len(required) == 1 else required
         return described
+
+    def _alternatives(self, access: Access) -> list[dict[str, list[str]]]:
+        alternatives: list[dict[str, list[str]]] = []
+        if access.is_required is not False:
+            alternatives = [{name: []} for name in access.schemes if name in self._schemes]
+        if access.is_required is None:
+            alternatives.append({})
+        return alternatives
 
 
 def _named_roles(access: Access) -> list[RoleRequirement]:

@@ -50,6 +50,11 @@ class Access:
         return self._callers is not None and self._callers.have_passwords
 
     @property
+    def recognises_users(self) -> bool:
+        """Whether readers can be users of the application at all."""
+        return self._callers is not None
+
+    @property
     def has_password(self) -> bool:
         """Whether there is a shared password."""
         return self._password is not None
@@ -135,6 +140,11 @@ def check_access(state: ApplicationState) -> None:
     if state.settings.get(options.DOCUMENTATION_PASSWORD) == "":
         report.problem(
             "API_DOCUMENTATION_PASSWORD is empty. Set it to a password, or leave it out to let everybody read."
+        )
+    if state.settings.get(options.DOCS_FILTER_BY_ROLE) and not access.recognises_users:
+        report.problem(
+            "API_DOCS_FILTER_BY_ROLE is True, and no reader would have a role. Set API_DOCUMENTATION_REQUIRE_AUTH = "
+            "True, and API_AUTHENTICATE_METHOD with a user model that has roles."
         )
     if not access.is_protected:
         return

@@ -14,7 +14,7 @@ from flarchitect_core.http.logs import one_line
 from flarchitect_core.rates import rates_in
 from flarchitect_docs import options
 from flarchitect_docs.pages.access import LOGIN_CHALLENGE, Access
-from flarchitect_docs.pages.endpoints import LOGOUT, PAGE, SPEC
+from flarchitect_docs.pages.endpoints import AUDIENCE_SPEC, LOGOUT, PAGE, SPEC
 from flarchitect_docs.pages.forms import Forms
 from flarchitect_docs.pages.styles import LOGIN, STYLES
 
@@ -43,23 +43,28 @@ class PageViews:
         self._attempts = Attempts(state, "docs")
         self._rates = rates_in(state.settings.get(options.DOCS_LOGIN_RATE_LIMIT))
 
-    def page(self) -> Response:
-        """Show the document, or the login to those who may not read it; take what the login sends."""
+    def page(self, audience: str | None = None) -> Response:
+        """Show the document, or the login to those who may not read it; take what the login sends.
+
+        Args:
+            audience: Whose document is shown; `None` for the whole one.
+        """
         if request.method == "POST":
             return self._log_in()
-        return self._document() if self._access.is_granted() else self._login()
+        return self._document(audience) if self._access.is_granted() else self._login()
 
     def log_out(self) -> Response:
         """End the login of this browser."""
-        response = self._to_page()
+        response = _to(url_for(PAGE))
         if self._forms.sent_this():
             self._access.tickets.take_back(response)
         return response
 
-    def _document(self) -> Response:
+    def _document(self, audience: str | None) -> Response:
         response = _html()
         style = self._style()
-        context: dict[str, Any] = {"style": style, "spec_url": url_for(SPEC), "logout_url": None}
+        spec_url = url_for(SPEC) if audience is None else url_for(AUDIENCE_SPEC, audience=audience)
+        context: dict[str, Any] = {"style": style, "spec_url": spec_url, "logout_url": None}
         if self._access.tickets.key() is not None:
             context.update(logout_url=url_for(LOGOUT), csrf_token=self._forms.token(response))
         self._renderer.write(response, STYLES[style], context)
@@ -111,12 +116,16 @@ class PageViews:
 
     def _to_page(self) -> Response:
         # Never where the request says, only to the page itself (docs D-19), with a slash where it was asked for so.
-        page = url_for(PAGE)
+        page = url_for(request.endpoint or PAGE, **(request.view_args or {}))
         if request.path.endswith("/") and not page.endswith("/"):
             page += "/"
         if "style" in request.args:
             page += f"?style={self._style()}"
-        return Response(status=302, headers={"Location": page, "Cache-Control": "no-store"})
+        return _to(page)
+
+
+def _to(page: str) -> Response:
+    return Response(status=302, headers={"Location": page, "Cache-Control": "no-store"})
 
 
 def _address() -> str:

@@ -27,6 +27,7 @@ class Paths:
         redirect: URL that redirects to the document; `None` without one.
         logout: Ends a login.
         assets: Below it are scripts and styles.
+        folder: The page without any slash at its end, below which there is one for each audience.
     """
 
     page: str
@@ -36,6 +37,7 @@ class Paths:
     redirect: str | None
     logout: str
     assets: str
+    folder: str
 
 
 def paths_of(settings: Settings) -> Paths:
@@ -57,4 +59,5 @@ def paths_of(settings: Settings) -> Paths:
         redirect=None if redirect in (spec, *legacy) else redirect,
         logout=f"{folder}/logout",
         assets=f"{folder}/assets",
+        folder=folder,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint
@@ -10,13 +10,26 @@ from flask import Blueprint
 from flarchitect_docs import options
 from flarchitect_docs.pages.access import Access, check_access
 from flarchitect_docs.pages.assets import Assets
-from flarchitect_docs.pages.endpoints import ASSET, BLUEPRINT, LEGACY, LOGOUT, PAGE, REDIRECT, SPEC, YAML
+from flarchitect_docs.pages.endpoints import (
+    ASSET,
+    AUDIENCE_PAGE,
+    AUDIENCE_SPEC,
+    AUDIENCE_YAML,
+    BLUEPRINT,
+    LEGACY,
+    LOGOUT,
+    PAGE,
+    REDIRECT,
+    SPEC,
+    YAML,
+)
 from flarchitect_docs.pages.page_views import PageViews
 from flarchitect_docs.pages.paths import Paths, paths_of
 from flarchitect_docs.pages.renderer import Renderer
 from flarchitect_docs.pages.spec_views import SpecViews
 
 if TYPE_CHECKING:
+    from flarchitect_core.settings import Option
     from flarchitect_core.state import ApplicationState
 
 __all__ = ["check_pages", "register_pages"]
@@ -32,11 +45,14 @@ def check_pages(state: ApplicationState) -> None:
     others = (rule for rule in state.app.url_map.iter_rules() if not rule.endpoint.startswith(f"{BLUEPRINT}."))
     taken = {rule.rule: f"the route of {rule.endpoint!r}" for rule in others}
     taken.update(dict.fromkeys(state.registry.paths(), "the path of a model"))
-    for option, path in (
+    wanted: list[tuple[Option[Any], str | None]] = [
         (options.DOCUMENTATION_URL, paths.page),
         (options.DOCS_SPEC_ROUTE, paths.spec),
         (options.SPEC_ROUTE, paths.redirect),
-    ):
+    ]
+    audiences: Iterable[str] = state.settings.get(options.DOCS_AUDIENCES) or ()
+    wanted += [(options.DOCS_AUDIENCES, f"{paths.folder}/{name}") for name in audiences]
+    for option, path in wanted:
         if path in taken:
             state.report.problem(
                 f"{option.key} is {path}, which is {taken[path]} already. Set {option.key} to another path, or "
@@ -54,8 +70,10 @@ def register_pages(state: ApplicationState) -> None:
     assets = Assets(state.settings.get(options.DOCS_ASSETS), ASSET)
     pages = PageViews(state, access, Renderer(state.settings, assets))
     blueprint = Blueprint(BLUEPRINT, "flarchitect_docs")
-    _add_spec(blueprint, paths, SpecViews(state, access), {rule.rule for rule in state.app.url_map.iter_rules()})
-    _add(blueprint, paths.page, PAGE, pages.page, methods=["GET", "POST"] if access.is_protected else ["GET"])
+    spec_views = SpecViews(state, access)
+    _add_spec(blueprint, paths, spec_views, {rule.rule for rule in state.app.url_map.iter_rules()})
+    _add(blueprint, paths.page, PAGE, pages.page, methods=_page_methods(access))
+    _add_audiences(blueprint, paths, state.documents.audiences.names, spec_views, pages, access)
     _add(blueprint, f"{paths.assets}/<name>", ASSET, assets.serve)
     if access.is_protected:
         _add(blueprint, paths.logout, LOGOUT, pages.log_out, methods=["POST"])
@@ -75,6 +93,23 @@ def _add_spec(blueprint: Blueprint, paths: Paths, views: SpecViews, taken: Colle
         _add(blueprint, paths.redirect, REDIRECT, views.redirect)
 
 
+def _page_methods(access: Access) -> Sequence[str]:
+    return ["GET", "POST"] if access.is_protected else ["GET"]
+
+
+def _add_audiences(
+    blueprint: Blueprint, paths: Paths, names: Sequence[str], views: SpecViews, pages: PageViews, access: Access
+) -> None:
+    if not names:
+        return
+    quoted = ", ".join(f'"{name}"' for name in names)
+    folder = f"{paths.folder}/<any({quoted}):audience>"
+    _add(blueprint, folder, AUDIENCE_PAGE, pages.page, methods=_page_methods(access))
+    _add(blueprint, f"{folder}/apispec.json", AUDIENCE_SPEC, views.spec, methods=["GET", "OPTIONS"])
+    if paths.yaml is not None:
+        _add(blueprint, f"{folder}/openapi.yaml", AUDIENCE_YAML, views.yaml, methods=["GET", "OPTIONS"])
+
+
 def _add(
     blueprint: Blueprint, path: str, endpoint: str, function: Callable[..., Any], *, methods: Sequence[str] = ("GET",)
 ) -> None:
@@ -88,5 +123,5 @@ def _add(
         endpoint.removeprefix(f"{BLUEPRINT}."),
         view,
         methods=list(methods),
-        strict_slashes=endpoint != PAGE,
+        strict_slashes=endpoint not in (PAGE, AUDIENCE_PAGE),
     )

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from flask import Response, request, url_for
 
+from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.bounded import BoundedCache
 from flarchitect_core.http.negotiation import Format, require_format
 from flarchitect_docs import options
@@ -25,8 +26,8 @@ _OPENAPI = Format("openapi", ("application/vnd.oai.openapi+json",))
 _YAML = Format("yaml", ("application/yaml", "application/x-yaml", "text/yaml", "application/vnd.oai.openapi"))
 
 _PREFLIGHT_SECONDS = 600
-# Three forms, below a few prefixes.
-_KEPT_MAX = 12
+# Three forms, below a few prefixes, for a few audiences and roles.
+_KEPT_MAX = 24
 
 
 class SpecViews:
@@ -41,19 +42,19 @@ class SpecViews:
         self._cache_control = _cache_control(settings, is_protected=access.is_protected)
         self._kept: BoundedCache[tuple[str, str], Representation] = BoundedCache(_KEPT_MAX)
 
-    def spec(self) -> Response:
-        """Give the document in the form that the client likes best."""
+    def spec(self, audience: str | None = None) -> Response:
+        """Give the document, or that of an audience, in the form that the client likes best."""
         if request.method == "OPTIONS":
             return self._preflight()
         self._access.require()
-        return self._answer(require_format(request.headers.get("Accept"), self._offered), "Accept")
+        return self._answer(require_format(request.headers.get("Accept"), self._offered), audience, "Accept")
 
-    def yaml(self) -> Response:
-        """Give the document in YAML."""
+    def yaml(self, audience: str | None = None) -> Response:
+        """Give the document, or that of an audience, in YAML."""
         if request.method == "OPTIONS":
             return self._preflight()
         self._access.require()
-        return self._answer(_YAML)
+        return self._answer(_YAML, audience)
 
     def redirect(self) -> Response:
         """Lead to the document."""
@@ -62,13 +63,14 @@ class SpecViews:
         response.vary.update(self._access.vary)
         return self._shared(response)
 
-    def _answer(self, form: Format, *vary: str) -> Response:
-        representation = self._representation(form)
+    def _answer(self, form: Format, audience: str | None, *vary: str) -> Response:
+        representation = self._representation(form, audience)
         answer = representation.answer(cache_control=self._cache_control, vary=(*vary, *self._access.vary))
         return self._shared(answer)
 
-    def _representation(self, form: Format) -> Representation:
-        document = self._documents.current().below(request.script_root)
+    def _representation(self, form: Format, audience: str | None) -> Representation:
+        shown = self._documents.audiences.document_for(self._documents.current(), audience, get_current_user())
+        document = shown.below(request.script_root)
         # Each when somebody wants it: YAML takes far longer than all the rest.
         return self._kept.get((document.etag, form.name), lambda: _form(document, form))
 
