@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
+from flarchitect_core.access.identity import set_current_user
+from flarchitect_core.access.rules import Policy
 from flarchitect_core.testing import error_of
 
 pytestmark = pytest.mark.contract("rest 6.1, 7.2, D10, D13, D16")
@@ -153,3 +157,109 @@ def test_a_row_that_is_only_marked_is_marked_on_the_route_of_the_parent_too(boat
     assert boats.scalar("SELECT count(*) FROM boats") == 2
     assert boats.delete("/api/boats/2?cascade_delete=1").status_code == 200
     assert boats.ids("/api/boats?include_deleted=true") == [3]
+
+
+class OwnWhere:
+    """The rows of one owner; what it says of boats, it says by the class of boats."""
+
+    def __init__(self, condition):
+        self._condition = condition
+
+    def scope_query(self, query, user, **_):
+        return query.where(self._condition(user))
+
+
+# What a parent class says of its rows, by its own name.
+OWNERS = {
+    "rule": lambda kinds: {"access_policy": Policy(read=lambda _, user: kinds.Boat.owner_id == user.id)},
+    "relation": lambda kinds: {"access_policy": Policy(read=lambda m, user: m.owner.has(kinds.Owner.id == user.id))},
+    "hook": lambda kinds: {"access_policy": OwnWhere(lambda user: kinds.Boat.owner_id == user.id)},
+    "filter": lambda kinds: {"filter_callback": lambda query, model, params: query.where(kinds.Boat.owner_id == 1)},
+}
+
+
+@pytest.fixture(params=list(OWNERS))
+def owned(serve, request):
+    """Tug 1, of user 1, tows barge 2, of user 2; the pilot of job 1 is tug 1, its load is barge 2."""
+    kinds, user = SimpleNamespace(), SimpleNamespace(id=1, roles=[])
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Owner(Base):
+        __tablename__ = "owners"
+        id: Mapped[int] = mapped_column(primary_key=True)
+
+    class Boat(Base):
+        __tablename__ = "owned_boats"
+        __mapper_args__ = {"polymorphic_on": "type", "polymorphic_identity": "boat"}
+        Meta = type("Meta", (), OWNERS[request.param](kinds))
+        id: Mapped[int] = mapped_column(primary_key=True)
+        type: Mapped[str] = mapped_column(sa.String(10))
+        name: Mapped[str] = mapped_column(sa.String(20))
+        owner_id: Mapped[int] = mapped_column(sa.ForeignKey("owners.id"))
+        owner: Mapped[Owner] = relationship()
+
+    class Barge(Boat):
+        __tablename__ = "barges"
+        __mapper_args__ = {"polymorphic_identity": "barge"}
+        Meta = type("Meta", (Boat.Meta,), {})
+
+        id: Mapped[int] = mapped_column(sa.ForeignKey("owned_boats.id"), primary_key=True)
+        freight: Mapped[str] = mapped_column(sa.String(20))
+
+    class Tug(Boat):
+        __tablename__ = "towing_tugs"
+        Meta = type("Meta", (Boat.Meta,), {})
+        id: Mapped[int] = mapped_column(sa.ForeignKey("owned_boats.id"), primary_key=True)
+        barge_id: Mapped[int] = mapped_column(sa.ForeignKey("barges.id"))
+        barge: Mapped[Barge] = relationship(foreign_keys=[barge_id])
+        __mapper_args__ = {"polymorphic_identity": "tug", "inherit_condition": id == Boat.id}
+
+    class Job(Base):
+        __tablename__ = "jobs"
+
+        class Meta:
+            pass
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        pilot_id: Mapped[int] = mapped_column(sa.ForeignKey("owned_boats.id"))
+        load_id: Mapped[int] = mapped_column(sa.ForeignKey("barges.id"))
+        pilot: Mapped[Boat] = relationship(foreign_keys=[pilot_id])
+        load: Mapped[Barge] = relationship(foreign_keys=[load_id])
+
+    kinds.Owner, kinds.Boat = Owner, Boat
+    served = serve(Base, API_ALLOW_GROUPBY=True, API_ALLOW_AGGREGATION=True)
+    served.app.before_request(lambda: set_current_user(user))
+    with Session(served.engine) as session:
+        session.add_all([Owner(id=1), Owner(id=2)])
+        session.flush()
+        session.add(Barge(id=2, name="Hidden", owner_id=2, freight="Gold"))
+        session.flush()
+        session.add(Tug(id=1, name="Tug", owner_id=1, barge_id=2))
+        session.flush()
+        session.add(Job(id=1, pilot_id=1, load_id=2))
+        session.commit()
+    return served
+
+
+@pytest.mark.contract("S-18")
+@pytest.mark.parametrize(
+    "url, value",
+    [
+        ("/api/tugs?join=barge&join_type=left&fields=id,barge.freight", [{"id": 1, "freight": None}]),
+        ("/api/tugs?join=barge&join_type=left&fields=id,barge.name", [{"id": 1, "name": None}]),
+        ("/api/tugs?join=barge&fields=id,barge.freight", []),
+        ("/api/tugs?groupby=barge.freight", [{"freight": None}]),
+        ("/api/tugs?barge.freight__max", [{"freight_max": None}]),
+        ("/api/tugs?barge.freight__eq=Gold", []),
+        ("/api/tugs?fields=barge", [{"barge": None}]),
+        ("/api/jobs?groupby=load.freight", [{"freight": None}]),
+        ("/api/jobs?order_by=pilot.name,load.freight&fields=id,load", [{"id": 1, "load": None}]),
+        ("/api/jobs?pilot.name__eq=Tug&fields=id,load", [{"id": 1, "load": None}]),
+        ("/api/jobs?pilot.name__eq=Tug&load.name__eq=Hidden&fields=id", []),
+    ],
+)
+def test_what_a_subclass_inherits_holds_for_the_rows_that_are_joined(owned, url, value):
+    """The condition is about the joined row, and not about the row of the same table that it is joined to."""
+    assert owned.value(url) == value

@@ -840,3 +840,71 @@ def test_exports_ask_can_read(of_family, accepts):
     assert api.get("/api/children?id__eq=1", headers={**calls("ada"), "Accept": accepts}).status_code == 200
     answer = api.get("/api/children", headers={**calls("ada"), "Accept": accepts})
     assert (answer.status_code, answer.get_json()["errors"]["reason"]) == (403, "policy_denied")
+
+
+# Conditions about Ann, and not about her boss; each by rows of another model.
+BY_TEAM = {
+    "a relationship": lambda kinds: lambda model, user: model.team.has(kinds.Team.name == user.team),
+    "a subquery": lambda kinds: (
+        lambda model, user: sa.exists().where(kinds.Team.id == kinds.Person.team_id, kinds.Team.name == user.team)
+    ),
+    "rows of its own": lambda kinds: lambda model, user: model.staff.any() | (kinds.Person.name == "Ann"),
+}
+
+
+@pytest.fixture(params=list(BY_TEAM))
+def people(serve, request):
+    """Ann's boss is Bob, who is hidden from her."""
+    kinds, user = SimpleNamespace(), SimpleNamespace(id=1, roles=[], team="red")
+    is_by_staff = request.param == "rows of its own"
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Team(Base):
+        __tablename__ = "teams"
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20))
+
+    class Person(Base):
+        __tablename__ = "team_people"
+
+        class Meta:
+            access_policy = Policy(read=BY_TEAM[request.param](kinds))
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20))
+        team_id: Mapped[int] = mapped_column(sa.ForeignKey("teams.id"))
+        boss_id: Mapped[int | None] = mapped_column(sa.ForeignKey("team_people.id"))
+        helped_id: Mapped[int | None] = mapped_column(sa.ForeignKey("team_people.id"))
+        team: Mapped[Team] = relationship()
+        boss: Mapped[Person | None] = relationship(remote_side=[id], foreign_keys=[boss_id])
+        staff: Mapped[list[Person]] = relationship(remote_side=[helped_id], foreign_keys=[helped_id])
+
+    kinds.Team, kinds.Person = Team, Person
+    served = serve(Base, API_ALLOW_GROUPBY=True, API_ALLOW_AGGREGATION=True)
+    served.app.before_request(lambda: set_current_user(user))
+    served.execute(sa.insert(Team), [{"id": 1, "name": "red"}, {"id": 2, "name": "blue"}])
+    for row in (
+        {"id": 2, "name": "Bob", "team_id": 2, "boss_id": None, "helped_id": None},
+        {"id": 1, "name": "Ann", "team_id": 1, "boss_id": 2, "helped_id": None},
+        {"id": 3, "name": "Cid", "team_id": 2, "boss_id": None, "helped_id": 1 if is_by_staff else None},
+    ):
+        served.execute(sa.insert(Person), [row])
+    return served
+
+
+@pytest.mark.contract("S-18")
+@pytest.mark.parametrize(
+    "query, value",
+    [
+        ("fields=id,boss", [{"id": 1, "boss": None}]),
+        ("join=boss&join_type=left&fields=id,boss.name", [{"id": 1, "name": None}]),
+        ("join=boss&fields=id,boss.name", []),
+        ("boss.name__eq=Bob&fields=id", []),
+        ("groupby=boss.name", [{"name": None}]),
+        ("boss.name__max", [{"name_max": None}]),
+    ],
+)
+def test_a_row_that_is_joined_to_one_of_its_own_model_is_judged_by_itself(people, query, value):
+    assert people.value(f"/api/people?{query}") == value
