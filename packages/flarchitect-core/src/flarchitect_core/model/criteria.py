@@ -14,9 +14,10 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
-from sqlalchemy.orm import LoaderCriteriaOption, Mapper
+from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.util import ClauseAdapter
-from sqlalchemy.sql.visitors import replacement_traverse
+
+from flarchitect_core.query.row_criteria import RowCriteria
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.base import ExecutableOption
@@ -30,37 +31,9 @@ Clause = sa.ColumnElement[bool]
 _IS_SQLALCHEMY_2_0 = sa.__version__.startswith("2.0.")
 
 
-class _Criteria(LoaderCriteriaOption):
-    """Loader criteria that are about the row that is read, wherever a statement reads it.
-
-    In a join to an alias, SQLAlchemy leaves columns of a condition as they are when they are named by a parent class of
-    the class that is joined, or when they are what a relationship of the condition starts from and the join is along a
-    relationship between rows of one class. The condition would be about the row that is joined from.
-    """
-
-    # A statement is compiled once for the same criteria, as with those of SQLAlchemy itself.
-    _traverse_internals = LoaderCriteriaOption._traverse_internals  # noqa: SLF001
-
-    def _resolve_where_criteria(self, ext_info: Any) -> Clause:
-        mapper: Mapper[Any] = ext_info.mapper
-
-        def as_own(element: Any, **_: Any) -> Any:
-            if not isinstance(element, sa.ColumnElement):
-                return None
-            said = element._annotations  # noqa: SLF001 - only there does SQLAlchemy say whose column it is
-            named: Any = said.get("parentmapper")
-            if named is None or not mapper.isa(named) or (named is mapper and "local" not in said):
-                return None
-            own = element._deannotate(values=("local",), clone=True)  # noqa: SLF001
-            return own._annotate({"parentmapper": mapper})  # noqa: SLF001
-
-        clause: Clause = replacement_traverse(super()._resolve_where_criteria(ext_info), {}, as_own)
-        return clause
-
-
 def restricted_to(model: type, clause: Clause) -> ExecutableOption:
     """Make the option that restricts a model to the rows of a condition."""
-    return _Criteria(model, clause, include_aliases=True)
+    return RowCriteria(model, clause, include_aliases=True)
 
 
 def reaches(model: type, expression: Any) -> bool:

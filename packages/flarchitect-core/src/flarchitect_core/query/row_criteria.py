@@ -1,0 +1,91 @@
+"""Loader criteria that are about the row that is read, wherever a statement reads it.
+
+Statements read rows under other names than that of their table, and SQLAlchemy puts these names into the criteria. It
+leaves out some columns, which then are those of another row of the statement, or of any row at all:
+
+- in a join, those that are named by a parent class of the class that is joined;
+- in a join along a relationship between rows of one class, those that a relationship of the criteria starts from;
+- everywhere, those within the criterion of `has` and `any`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.orm import LoaderCriteriaOption, Mapper
+from sqlalchemy.sql.visitors import iterate, replacement_traverse
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["RowCriteria"]
+
+Clause = sa.ColumnElement[bool]
+
+# What SQLAlchemy says of elements: that they must stay as they are, and that a relationship starts from them.
+_FIXED, _LOCAL = "no_replacement_traverse", "local"
+
+
+class RowCriteria(LoaderCriteriaOption):
+    """Criteria whose columns are all those of the row that is read."""
+
+    # A statement is compiled once for the same criteria, as with those of SQLAlchemy itself.
+    _traverse_internals = LoaderCriteriaOption._traverse_internals  # noqa: SLF001
+
+    def _resolve_where_criteria(self, ext_info: Any) -> Clause:
+        mapper: Mapper[Any] = ext_info.mapper
+
+        def as_own(element: Any, **_: Any) -> Any:
+            if not _is_own(element, mapper):
+                return None
+            said = _said_of(element)
+            if said["parentmapper"] is mapper and _LOCAL not in said:
+                return None
+            return _without(element, _LOCAL)._annotate({"parentmapper": mapper})  # noqa: SLF001
+
+        clause = _opened(super()._resolve_where_criteria(ext_info), mapper)
+        found: Clause = replacement_traverse(clause, {}, as_own)
+        return found
+
+
+def _opened(clause: Clause, mapper: Mapper[Any]) -> Clause:
+    """Let the columns of the row be found within the criterion of `has` and `any`; all else there stays fixed."""
+    if not any(_FIXED in _said_of(each) for each in iterate(clause)):
+        return clause
+    copies: dict[int, Any] = {}
+
+    def kept(element: Any, **_: Any) -> Any:
+        is_other = isinstance(element, sa.ColumnElement) and "parentmapper" in _said_of(element)
+        if isinstance(element, (sa.SelectBase, sa.ScalarSelect, sa.Exists)) or is_other:
+            return None if _is_own(element, mapper) else element._annotate({_FIXED: True})  # noqa: SLF001
+        return None
+
+    def copied(element: Any, **_: Any) -> Any:
+        if id(element) not in copies:
+            if _FIXED in _said_of(element):
+                copies[id(element)] = replacement_traverse(_without(element, _FIXED), {}, kept)
+            else:
+                copies[id(element)] = copy = element._clone()  # noqa: SLF001
+                copy._copy_internals(clone=copied)  # noqa: SLF001
+        return copies[id(element)]
+
+    opened: Clause = copied(clause)
+    return opened
+
+
+def _is_own(element: Any, mapper: Mapper[Any]) -> bool:
+    """Say whether an element is a column of rows of a class, also one that is named by a parent class."""
+    if not isinstance(element, sa.ColumnElement):
+        return False
+    named: Any = _said_of(element).get("parentmapper")
+    return named is not None and mapper.isa(named)
+
+
+def _without(element: Any, said: str) -> Any:
+    return element._deannotate(values=(said,), clone=True)  # noqa: SLF001
+
+
+def _said_of(element: Any) -> Mapping[str, Any]:
+    said: Mapping[str, Any] = element._annotations  # noqa: SLF001 - only there does SQLAlchemy say it
+    return said
