@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.util import ClauseAdapter
 
-from flarchitect_core.query.row_criteria import RowCriteria
+from flarchitect_core.model.row_criteria import RowCriteria
 
 if TYPE_CHECKING:
     from sqlalchemy.sql.base import ExecutableOption
