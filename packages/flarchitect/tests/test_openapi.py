@@ -906,6 +906,19 @@ def test_the_introduction_tells_what_is_configured(make: Make) -> None:
         assert words in told or words.replace("\n", " ") in told.replace("\n", " "), words
 
 
+@pytest.mark.contract("docs 4")
+def test_the_introduction_tells_of_queries_that_lists_take(make: Make) -> None:
+    every = document_of(make())["info"]["description"]
+    for words in ("column__operator=value", "`order_by=", "`fields=", "`join`", "An unknown parameter is refused"):
+        assert words in every
+    off = dict.fromkeys(("API_ALLOW_FILTERS", "API_ALLOW_SELECT_FIELDS", "API_ALLOW_JOIN"), False)
+    some = document_of(make(**off, API_UNKNOWN_PARAMETERS="ignore"))["info"]["description"]
+    assert "`order_by=" in some
+    for words in ("column__operator=value", "`fields=", "`join`", "An unknown parameter is refused"):
+        assert words not in some
+    assert "## Queries" not in document_of(make(**off, API_ALLOW_ORDER_BY=False))["info"]["description"]
+
+
 # --- both forms, and the commands -------------------------------------------------------------------------------------
 
 

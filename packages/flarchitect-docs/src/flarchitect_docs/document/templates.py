@@ -116,11 +116,29 @@ def _variables(state: ApplicationState) -> dict[str, Any]:
         "schemes": schemes,
         "auth": {name.lower(): get(option) for name in _AUTH if (option := state.settings.named(name)) is not None},
         "has_models": len(state.registry) > 0,
+        "takes": _queries_of(state),
+        "refuses_unknown": get(core.UNKNOWN_PARAMETERS) == "refuse",
         "has_xml": get(core.ALLOW_XML),
         "has_exports": get(core.ALLOW_EXPORT),
         "field_case": get(core.FIELD_CASE),
         "page_size": get(core.PAGINATION_SIZE_DEFAULT),
         "page_size_max": get(core.PAGINATION_SIZE_MAX),
+    }
+
+
+def _queries_of(state: ApplicationState) -> set[str]:
+    """Name what the lists of at least one model take."""
+    lists = [resource.model for resource in state.registry if "GET" in resource.methods]
+    ways = {
+        "filters": core.ALLOW_FILTERS,
+        "order_by": core.ALLOW_ORDER_BY,
+        "fields": core.ALLOW_SELECT_FIELDS,
+        "join": core.ALLOW_JOIN,
+    }
+    return {
+        name
+        for name, option in ways.items()
+        if any(state.settings.get(option, model=model, method="GET") for model in lists)
     }
 
 
