@@ -942,3 +942,50 @@ def test_a_joined_row_is_judged_for_each_caller(people):
     people.execute(sa.text("UPDATE team_people SET boss_id = 2 WHERE id = 3"), [{}])
     people.user.team = "blue"
     assert people.value("/api/people?join=boss&fields=id,boss.name") == [{"id": 3, "name": "Bob"}]
+
+
+@pytest.mark.contract("S-18")
+@pytest.mark.parametrize(
+    "query, value",
+    [
+        ("folders/1/documents?fields=name", []),
+        ("folders/2/documents?fields=name", [{"name": "own"}]),
+        ("folders?dump=json&fields=id,documents", [{"id": 1, "documents": []}, {"id": 2, "documents": ["own"]}]),
+        ("folders?join=documents&groupby=documents.name", [{"name": "own"}]),
+    ],
+)
+def test_a_condition_about_the_row_that_leads_to_others_is_about_that_row(serve, query, value):
+    """Who keeps one folder sees what is in it, and not what is in every folder that there is."""
+
+    class Base(DeclarativeBase):
+        pass
+
+    class Folder(Base):
+        __tablename__ = "kept_folders"
+        Meta = type("Meta", (), {"name": "folder"})
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        keeper_id: Mapped[int]
+        documents: Mapped[list[Document]] = relationship(back_populates="folder")
+
+    class Document(Base):
+        __tablename__ = "kept_documents"
+
+        class Meta:
+            access_policy = Policy(read=lambda model, user: model.folder.has(Folder.keeper_id == user.id))
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        name: Mapped[str] = mapped_column(sa.String(20))
+        folder_id: Mapped[int] = mapped_column(sa.ForeignKey("kept_folders.id"))
+        folder: Mapped[Folder] = relationship(back_populates="documents")
+
+    api = serve(Base, API_ALLOW_GROUPBY=True)
+    api.app.before_request(lambda: set_current_user(SimpleNamespace(id=1, roles=[])))
+    api.execute(sa.insert(Folder), [{"id": 1, "keeper_id": 2}, {"id": 2, "keeper_id": 1}])
+    rows = [{"id": 1, "name": "hidden", "folder_id": 1}, {"id": 2, "name": "own", "folder_id": 2}]
+    api.execute(sa.insert(Document), rows)
+    found = api.value(f"/api/{query}")
+    for row in found:
+        if "documents" in row:
+            row["documents"] = [document["name"] for document in row["documents"]]
+    assert found == value

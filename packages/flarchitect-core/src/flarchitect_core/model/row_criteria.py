@@ -6,6 +6,8 @@ leaves out some columns, which then are those of another row of the statement, o
 - in a join, those that are named by a parent class of the class that is joined;
 - in a join along a relationship between rows of one class, those that a relationship of the criteria starts from;
 - everywhere, those within the criterion of `has` and `any`.
+
+It also puts the name of the row that is joined from into what a relationship of the criteria leads to.
 """
 
 from __future__ import annotations
@@ -37,9 +39,11 @@ class RowCriteria(LoaderCriteriaOption):
         mapper: Mapper[Any] = ext_info.mapper
 
         def as_own(element: Any, **_: Any) -> Any:
-            if not _is_own(element, mapper):
-                return None
             said = _said_of(element)
+            if not _is_own(element, mapper):
+                is_other = "parentmapper" in said or isinstance(element, (sa.Table, sa.Alias))
+                is_kept = is_other and not any(element is table for table in mapper.tables)
+                return element._annotate({_FIXED: True}) if is_kept else None  # noqa: SLF001
             if said["parentmapper"] is mapper and _LOCAL not in said:
                 return None
             return _without(element, _LOCAL)._annotate({"parentmapper": mapper})  # noqa: SLF001
