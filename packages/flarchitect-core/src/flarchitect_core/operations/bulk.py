@@ -20,7 +20,8 @@ from flarchitect_core.errors import (
     ValidationError,
 )
 from flarchitect_core.operations.failures import write_failure
-from flarchitect_core.operations.write import Written, locked
+from flarchitect_core.operations.locks import locked
+from flarchitect_core.operations.write import Written
 from flarchitect_core.query.compile import parameters_of, statements_of
 from flarchitect_core.query.expressions import conditions_of
 from flarchitect_core.query.include import dump_rows, fetch_rows
@@ -125,7 +126,7 @@ class BulkWriter:
         if errors and atomic:
             raise _refused(errors)
         # A savepoint must be within a transaction, which the driver of SQLite begins by itself only for a write.
-        self._writer.lock(session)
+        self._writer.write_lock.take(session)
         held = self._held(session, operation, [items[position] for position in values])
         drafts = self._at_once(session, items, values, held, atomic=atomic)
         if drafts is None:
@@ -311,7 +312,7 @@ class BulkWriter:
                 f"{operation.method} on a collection needs a filter, such as {self._resource.key[0].name}__in=1,2.",
                 reason="filter_required",
             )
-        self._writer.lock(session)
+        self._writer.write_lock.take(session)
         names = tuple(item.attribute for item in self._resource.key)
         shown = replace(query.view, fields=(), joined=frozenset(), relations=False, columns=(), with_attributes=names)
         plan = plan_of(self._resource, shown)

@@ -22,7 +22,14 @@ from sqlalchemy.exc import (
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm.exc import FlushError, StaleDataError
 
-from flarchitect_core.errors import ApiError, ConflictError, QueryError, UnavailableError, ValidationError
+from flarchitect_core.errors import (
+    ApiError,
+    ConflictError,
+    NotFoundError,
+    QueryError,
+    UnavailableError,
+    ValidationError,
+)
 from flarchitect_core.query.compile import is_sent_by_client
 from flarchitect_core.query.expressions import conditions_of
 
@@ -34,11 +41,15 @@ __all__ = [
     "UNREADABLE",
     "no_such_reference",
     "read_failure",
+    "refusing_blanked_keys",
     "refusing_comparisons",
     "refusing_overflow",
     "row_is_referred_to",
+    "row_not_found",
+    "row_not_kept",
+    "unreadable_value",
+    "write_failure",
 ]
-__all__ += ["row_not_kept", "unreadable_value", "write_failure"]
 
 logger = logging.getLogger("flarchitect.database")
 
@@ -76,6 +87,8 @@ _UNREACHED = re.compile(
 _SENT_VALUE = re.compile(r'\A[^"\n]*\$\d+ = ')
 # How SQLAlchemy says that an INSERT left no row behind.
 _NO_KEY = "did not produce a new primary key"
+# How it says that rows whose key refers to a deleted row would have to lose their key.
+_BLANKED_KEY = "Dependency rule on column"
 _POSTGRESQL_COLUMN = re.compile(r'column "(?P<column>[^"]+)" is of type ')
 _SQLITE_COLUMNS = re.compile(r"constraint failed: (?P<columns>[^()]+)$")
 _SQLITE_CONSTRAINT = re.compile(r"constraint failed|datatype mismatch")
@@ -156,6 +169,17 @@ def refusing_overflow() -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def refusing_blanked_keys(resource: Resource) -> Iterator[None]:
+    """Turn what SQLAlchemy says of rows that would lose their key with a row of this resource into a 409."""
+    try:
+        yield
+    except AssertionError as error:
+        if not str(error).startswith(_BLANKED_KEY):
+            raise
+        raise row_is_referred_to(resource) from error
+
+
 def _names_of_filters(query: CollectionQuery) -> Iterator[str]:
     for condition in conditions_of(query.where):
         yield f"{condition.field.name}__{condition.operator}"
@@ -207,6 +231,11 @@ def row_is_referred_to(resource: Resource) -> ConflictError:
     return ConflictError(
         f"Error deleting object: other rows still refer to this {resource.name}.", reason="row_is_referred_to"
     )
+
+
+def row_not_found(resource: Resource) -> NotFoundError:
+    """Say that the row to write is not there, as far as the request may see."""
+    return NotFoundError(f"{resource.name} not found.", reason="row_not_found")
 
 
 def no_such_reference(resource: Resource, attributes: Iterable[str]) -> ConflictError:

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm.attributes import set_committed_value
 
+from flarchitect_core.operations.refusals import REFUSALS, names_of
+
 if TYPE_CHECKING:
-    from flarchitect_core.model.inspect import ModelFacts
+    from flarchitect_core.model.resource import Resource
 
-__all__ = ["REFUSALS", "InstanceMaker"]
-
-REFUSALS = (ValueError, AssertionError)
-"""How a model refuses a value, in `@validates` for example."""
+__all__ = ["InstanceMaker"]
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
 
@@ -27,7 +26,9 @@ class InstanceMaker:
     constructor that requires anything else is left out altogether, as SQLAlchemy does when it loads a row.
     """
 
-    def __init__(self, facts: ModelFacts) -> None:
+    def __init__(self, resource: Resource) -> None:
+        self._resource = resource
+        facts = resource.facts
         self._model: Callable[..., Any] = facts.model
         self._new_instance: Callable[[], Any] = facts.mapper.class_manager.new_instance
         empty: dict[str, Callable[[], Any]] = {fact.name: _nothing for fact in facts.columns}
@@ -64,10 +65,14 @@ class InstanceMaker:
                 setattr(instance, name, value)
         return instance
 
-    def refused(self, values: Mapping[str, Any]) -> list[str]:
-        """Name the values that the model refuses when they are set one by one, on an instance that is thrown away."""
+    def refused_names(self, values: Mapping[str, Any]) -> list[str]:
+        """Give what clients call the values that the model refuses when they are set one by one, else all of them.
+
+        That is done on an instance that is thrown away: which value it was, the model does not say.
+        """
         instance = self._new_instance()
-        return [name for name, value in values.items() if not _takes(instance, name, value)]
+        refused = [name for name, value in values.items() if not _takes(instance, name, value)]
+        return names_of(self._resource, refused or values)
 
     def _forget_empty_references(self, instance: Any) -> None:
         # A constructor that sets a reference to None, as dataclass models do, would clear the foreign key beside it.

@@ -7,7 +7,7 @@ therefore made as any other row of the model, and removed as one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,8 @@ from flarchitect_core.events import Change
 from flarchitect_core.operations.cascade import CascadeRules, hold_for_delete
 from flarchitect_core.operations.instances import InstanceMaker
 from flarchitect_core.operations.operation import Operation
-from flarchitect_core.operations.write import names_of, refusing
+from flarchitect_core.operations.refusals import refusing
+from flarchitect_core.operations.removal import delete_or_mark
 
 if TYPE_CHECKING:
     from flarchitect_core.events import Action
@@ -46,7 +47,7 @@ class LinkRows:
         self._registry = state.registry
         self._settings = state.settings
         self._tenants = state.tenants
-        self._maker = InstanceMaker(resource.facts)
+        self._maker = InstanceMaker(resource)
 
     @property
     def is_published(self) -> bool:
@@ -82,11 +83,7 @@ class LinkRows:
             yield from self.changes("deleted", [row])
             removed = row if self._hooks is None else self._hooks.removing(row)
             # A row of a subclass is marked as the subclass says.
-            mark = (self._registry.get(type(removed)) or self.resource).soft_delete
-            if mark is None:
-                session.delete(removed)
-            else:
-                setattr(removed, mark.fact.name, mark.mark())
+            delete_or_mark(session, removed, (self._registry.get(type(removed)) or self.resource).soft_delete)
 
     def make(self, asked: Operation, executor: SessionExecutor, source: Any, target: Any) -> Any:
         """Make the row that links two rows, whose keys are known.
@@ -104,7 +101,7 @@ class LinkRows:
         if self._hooks is not None and self._hooks.wants_setup("POST"):
             operation = Operation(self.resource, "POST", parameters=asked.parameters, root=asked.root)
             values = self._hooks.set_up(operation, values)["deserialized_data"]
-        with refusing(partial(self._refused_names, values)):
+        with refusing(partial(self._maker.refused_names, values)):
             row = self._maker.make(values)
         row = row if self._hooks is None else self._hooks.adding(row)
         executor.judge.may_write(self.resource, "create", row, values)
@@ -113,6 +110,3 @@ class LinkRows:
     def changes(self, action: Action, rows: Sequence[Any]) -> list[Change]:
         """Give what listeners are told."""
         return [Change(self.resource, action, self.resource.key_of(row)) for row in rows] if self.is_published else []
-
-    def _refused_names(self, values: Mapping[str, Any]) -> list[str]:
-        return names_of(self.resource, self._maker.refused(values) or values)

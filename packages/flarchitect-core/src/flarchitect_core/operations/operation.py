@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from flarchitect_core.errors import NotFoundError
+from flarchitect_core.operations.failures import row_not_found
 
 if TYPE_CHECKING:
     from flarchitect_core.events import Change
@@ -61,6 +62,16 @@ class Operation:
     def id(self) -> Any:
         """The key as hooks see it: the bare value of a key of one column, a tuple of a composite one."""
         return self.key[0] if self.key is not None and len(self.key) == 1 else self.key
+
+    def require_key(self) -> tuple[Any, ...]:
+        """Give the key of the row to write.
+
+        Raises:
+            NotFoundError: No row can have what stands in the URL as its key.
+        """
+        if self.key is None:
+            raise row_not_found(self.resource)
+        return self.key
 
     def require_parent_key(self) -> tuple[Any, ...]:
         """Give the key of the parent.

@@ -22,7 +22,8 @@ from flarchitect_core.operations.hooks import Hooks
 from flarchitect_core.operations.idempotency import idempotency_of
 from flarchitect_core.operations.nested.writes import nested_writes
 from flarchitect_core.operations.read import Fetched, Page, fetch_page, fetch_related_row, fetch_row, require_parent
-from flarchitect_core.operations.write import Writer, unit_of_work
+from flarchitect_core.operations.unit_of_work import unit_of_work
+from flarchitect_core.operations.write import Writer
 from flarchitect_core.query.compile import Scope
 from flarchitect_core.query.paging import Extent, PageLinks
 
@@ -245,7 +246,7 @@ class ResourceService:
             NotFoundError: The text in the URL cannot be a key.
             ValidationError: The body does not fit, or carries another key than the URL.
         """
-        return self._writer.read(operation.method, operation, self._hooks.body(body))
+        return self._writer.values.read(operation.method, operation, self._hooks.body(body))
 
     def write(self, session: Session, operation: Operation, values: dict[str, Any], held: Held | None = None) -> Draft:
         """Do what the method of the operation means with checked values, and leave the answer to `saved`.

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased, lazyload, undefer
 
+from flarchitect_core.operations.locks import locked
 from flarchitect_core.operations.nested.bodies import too_many_nested_rows
-from flarchitect_core.operations.write import locked
 from flarchitect_core.query.joins import follow
 from flarchitect_core.query.many_keys import is_one_of
 

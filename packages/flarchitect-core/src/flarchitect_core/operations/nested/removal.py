@@ -10,6 +10,7 @@ from flarchitect_core.events import Change
 from flarchitect_core.operations.cascade import CascadeRules, hold_for_delete
 from flarchitect_core.operations.nested.links import hold, take_out
 from flarchitect_core.operations.nested.path_errors import PathErrors
+from flarchitect_core.operations.removal import delete_or_mark
 
 if TYPE_CHECKING:
     from flarchitect_core.operations.nested.rows import NestedRow
@@ -53,11 +54,7 @@ class NestedRemoval:
                     changes.append(Change(target, "deleted", target.key_of(member)))
                     removed = hooks.removing(member)
                     # A row of a subclass is marked as the subclass says.
-                    mark = (self._registry.get(type(removed)) or target).soft_delete
-                    if mark is not None:
-                        setattr(removed, mark.fact.name, mark.mark())
-                    else:
-                        work.session.delete(removed)
+                    delete_or_mark(work.session, removed, (self._registry.get(type(removed)) or target).soft_delete)
                 elif nested.is_direct:
                     for name in nested.filled:
                         setattr(member, name, None)

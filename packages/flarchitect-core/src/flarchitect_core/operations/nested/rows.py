@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flarchitect_core.errors import ValidationError
 from flarchitect_core.events import Change
 from flarchitect_core.operations.nested.path_errors import Path, PathErrors
-from flarchitect_core.operations.write import refusing
+from flarchitect_core.operations.refusals import refusing
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Resource

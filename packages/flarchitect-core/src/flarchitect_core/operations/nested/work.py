@@ -12,8 +12,7 @@ from sqlalchemy.exc import CircularDependencyError, SQLAlchemyError
 
 from flarchitect_core.errors import ApiError, ConflictError
 from flarchitect_core.model.criteria import hide_deleted
-from flarchitect_core.operations.failures import row_is_referred_to, write_failure
-from flarchitect_core.operations.write import BLANKED_KEY
+from flarchitect_core.operations.failures import refusing_blanked_keys, write_failure
 from flarchitect_core.query.many_keys import parts_of
 
 if TYPE_CHECKING:
@@ -50,16 +49,13 @@ class NestedWork:
             ApiError: What the database refused, told of the row that it refused where this is known.
         """
         try:
-            self.session.flush()
+            with refusing_blanked_keys(root.resource):
+                self.session.flush()
         except CircularDependencyError as error:
             raise ConflictError(
                 "The nested rows refer to each other in a circle. Write them one after the other.",
                 reason="circular_rows",
             ) from error
-        except AssertionError as error:
-            if not str(error).startswith(BLANKED_KEY):
-                raise
-            raise row_is_referred_to(root.resource) from error
         except (SQLAlchemyError, OverflowError) as error:
             resource = _written(error, root)
             failure = write_failure(error, resource)

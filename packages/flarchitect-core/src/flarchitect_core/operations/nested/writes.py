@@ -28,7 +28,7 @@ from flarchitect_core.operations.nested.removal import NestedRemoval
 from flarchitect_core.operations.nested.rows import Key, NestedLink, NestedRow
 from flarchitect_core.operations.nested.work import NestedWork
 from flarchitect_core.operations.operation import Operation
-from flarchitect_core.operations.write import names_of
+from flarchitect_core.operations.refusals import names_of
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Relation, Resource
@@ -68,7 +68,7 @@ class NestedWrites:
             for relation, nested in links.items()
             if relation.association is not None
         }
-        self._makers = {resource.model: InstanceMaker(resource.facts) for resource in state.registry}
+        self._makers = {resource.model: InstanceMaker(resource) for resource in state.registry}
 
     def reader(self, resource: Resource, method: str) -> NestedReader | None:
         """Give the reader of bodies with nested objects, `None` when the method takes none."""
@@ -176,7 +176,7 @@ class NestedWrites:
             mark = row.resource.soft_delete
             values = row.values if mark is None else {mark.fact.name: mark.active, **row.values}
             maker = self._makers[row.resource.model]
-            with row.refusing(partial(_refused_names, row.resource, maker, values)):
+            with row.refusing(partial(maker.refused_names, values)):
                 row.instance = maker.make(values)
         else:
             for attribute, value in (row.values if row.is_root else row.changes).items():
@@ -214,7 +214,3 @@ def _is_nested(values: Mapping[str, Any], relation: Relation) -> bool:
     if isinstance(value, list):
         return all(isinstance(entry, Mapping) for entry in value)
     return value is None or isinstance(value, Mapping)
-
-
-def _refused_names(resource: Resource, maker: InstanceMaker, values: Mapping[str, Any]) -> list[str]:
-    return names_of(resource, maker.refused(values) or values)
