@@ -23,7 +23,8 @@ from flarchitect_core.http.hooks import install_hooks
 from flarchitect_core.http.metrics import check_metrics
 from flarchitect_core.http.operational_routes import check_operational_paths
 from flarchitect_core.http.responses import Envelope
-from flarchitect_core.model.registry import Registry, published_models
+from flarchitect_core.model.mapped_classes import published_models
+from flarchitect_core.model.registry import Registry
 from flarchitect_core.operations.hooks import check_callbacks
 from flarchitect_core.operations.service import provide_services
 from flarchitect_core.part import Part

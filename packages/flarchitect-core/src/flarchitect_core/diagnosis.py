@@ -10,7 +10,7 @@ from flarchitect_core import options
 from flarchitect_core.database_diagnosis import check_database
 from flarchitect_core.findings import Finding
 from flarchitect_core.http.operational_routes import exposed_paths
-from flarchitect_core.model.registry import unpublished_models
+from flarchitect_core.model.mapped_classes import unpublished_models
 from flarchitect_core.state import ApplicationState
 
 __all__ = ["diagnose"]

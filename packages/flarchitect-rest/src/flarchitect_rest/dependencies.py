@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy.orm import Mapper
 
+from flarchitect_core.model.mapped_classes import full_name
 from flarchitect_core.model.registry import Registry
 
 __all__ = ["families_of"]
@@ -32,7 +33,7 @@ def families_of(registry: Registry) -> dict[type, str]:
     members: dict[Any, list[type]] = {}
     for mapper in mappers:
         members.setdefault(leader(mapper), []).append(mapper.class_)
-    return {model: min(map(_full_name, family)) for family in members.values() for model in family}
+    return {model: min(map(full_name, family)) for family in members.values() for model in family}
 
 
 def _connected(mapper: Mapper[Any]) -> Iterable[Any]:
@@ -44,7 +45,3 @@ def _connected(mapper: Mapper[Any]) -> Iterable[Any]:
         yield table
         for key in table.foreign_keys:
             yield key.column.table
-
-
-def _full_name(model: type) -> str:
-    return f"{model.__module__}.{model.__qualname__}"
