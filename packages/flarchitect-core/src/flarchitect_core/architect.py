@@ -29,6 +29,7 @@ from flarchitect_core.operations.hooks import check_callbacks
 from flarchitect_core.operations.service import provide_services
 from flarchitect_core.part import Part
 from flarchitect_core.plugins import PluginManager
+from flarchitect_core.query.cursor import Cursors
 from flarchitect_core.settings import Option, Settings, owner_of
 from flarchitect_core.startup import StartupReport
 from flarchitect_core.state import STATE_KEY, ApplicationState, state_of
@@ -121,6 +122,7 @@ class Architect:
             envelope=Envelope(settings),
             parts=chosen,
             registry=_registry(app, models, settings, report),
+            cursors=Cursors(app, settings),
         )
         self._bind(state)
 

@@ -62,8 +62,6 @@ class Faces:
         with state.app.app_context():
             models = [resource.model for resource in state.registry]
             face = replace(state, registry=Registry(models, state.settings, report, limits), hooks={}, services={})
-            # Cursors stay what they are when the rights of their reader change, or a face is made anew.
-            face.cursors = state.cursors
             let_policies_judge(face.registry, face.policies)
             provide_services(face)
         return face

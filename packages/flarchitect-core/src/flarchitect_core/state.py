@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 from flask import Flask, current_app
 
 from flarchitect_core.plugins import PluginManager
-from flarchitect_core.query.cursor import Cursors
 
 if TYPE_CHECKING:
     from flarchitect_core.access.policies import RowPolicy
@@ -27,6 +26,7 @@ if TYPE_CHECKING:
     from flarchitect_core.operations.nested.writes import NestedWrites
     from flarchitect_core.operations.service import ResourceService
     from flarchitect_core.part import Part
+    from flarchitect_core.query.cursor import Cursors
     from flarchitect_core.settings import Settings
     from flarchitect_core.startup import StartupReport
     from flarchitect_core.views.managed import ManagedView
@@ -44,6 +44,7 @@ class ApplicationState:
 
     Attributes:
         registry: Published resources; empty until models are read.
+        cursors: Writes and reads the cursors of pages.
         owned_paths: Path prefixes, without trailing slash, whose errors are given in the envelope.
         is_registered: Whether the parts have registered their routes.
         log: Where its records go; absent until it is bound.
@@ -61,7 +62,6 @@ class ApplicationState:
         services: Operations of each published model; there once routes are registered.
         listeners: Told about every change after its commit.
         receivers: Functions that signals of Flask know by a weak reference only.
-        cursors: Writes and reads the cursors of pages.
         views: Hand-written views, each as it is bound to the application.
         endpoints: What the parts have registered; `flarchitect_core.views.endpoints` lists everything.
         operational_routes: Health checks and metrics, as far as they are switched on.
@@ -75,6 +75,7 @@ class ApplicationState:
     envelope: Envelope
     parts: Sequence[Part]
     registry: Registry
+    cursors: Cursors
     owned_paths: list[str] = field(default_factory=list)
     is_registered: bool = False
     log: AppLog | None = None
@@ -92,13 +93,9 @@ class ApplicationState:
     services: dict[type, ResourceService] = field(default_factory=dict)
     listeners: list[Listener] = field(default_factory=list)
     receivers: list[Callable[..., None]] = field(default_factory=list)
-    cursors: Cursors = field(init=False)
     views: dict[ManagedView, Any] = field(default_factory=dict)
     endpoints: list[Endpoint] = field(default_factory=list)
     operational_routes: list[OperationalRoute] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.cursors = Cursors(self.app, self.settings)
 
     def owns(self, path: str) -> bool:
         """Say whether a URL path lies below the API, by whole segments: `/apidocs` is not below `/api`."""
