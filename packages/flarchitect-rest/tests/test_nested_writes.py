@@ -776,3 +776,59 @@ def test_setup_callbacks_meet_nested_rows(serve, cinema, fill, monkeypatch):
     assert served.scalar("SELECT count(*) FROM films WHERE budget = 7") == 2
     error_of(served.post("/api/studios", json={"name": "x", "films": [{"title": "t", "year": 1800}]}), 422)
     assert served.scalar("SELECT count(*) FROM films") == 2
+
+
+# --- rows that are linked with themselves -----------------------------------------------------------------------------
+
+
+class TaskBase(DeclarativeBase):
+    pass
+
+
+task_needs = sa.Table(
+    "needs",
+    TaskBase.metadata,
+    sa.Column("task_id", sa.ForeignKey("task.id"), primary_key=True),
+    sa.Column("needed_id", sa.ForeignKey("task.id"), primary_key=True),
+)
+
+
+class Task(TaskBase):
+    __tablename__ = "task"
+
+    class Meta: ...
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    needs: Mapped[list[Task]] = relationship(
+        secondary=task_needs,
+        primaryjoin=lambda: Task.id == task_needs.c.task_id,
+        secondaryjoin=lambda: Task.id == task_needs.c.needed_id,
+        back_populates="needed_by",
+    )
+    needed_by: Mapped[list[Task]] = relationship(
+        secondary=task_needs,
+        primaryjoin=lambda: Task.id == task_needs.c.needed_id,
+        secondaryjoin=lambda: Task.id == task_needs.c.task_id,
+        back_populates="needs",
+    )
+
+
+@pytest.mark.parametrize(
+    "body, links",
+    [
+        ({"needs": [], "needed_by": []}, []),
+        ({"needs": [], "needed_by": [{"id": 2}]}, [(2, 1)]),
+        ({"needs": [{"id": 2}], "needed_by": [{"id": 2}]}, [(1, 2), (2, 1)]),
+        ({"needs": [{"id": 1}], "needed_by": [{"id": 1}]}, [(1, 1)]),
+        ({"needs": [{"id": 1}, {"id": 2}], "needed_by": [{"id": 2}, {"id": 1}]}, [(1, 1), (1, 2), (2, 1)]),
+    ],
+)
+@pytest.mark.parametrize("before", [[], [{"id": 1}], [{"id": 1}, {"id": 2}]])
+def test_both_sides_of_a_relation_to_the_same_model_are_written(serve, body, links, before):
+    served = serve(TaskBase, **NESTED)
+    for _ in range(2):
+        served.post("/api/tasks", json={})
+    assert served.patch("/api/tasks/1", json={"needs": before}).status_code == 200
+    assert served.patch("/api/tasks/1", json=body).status_code == 200
+    with served.engine.connect() as connection:
+        assert sorted(tuple(row) for row in connection.execute(sa.select(task_needs))) == links

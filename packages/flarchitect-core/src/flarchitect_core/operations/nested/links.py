@@ -20,14 +20,30 @@ def hold(link: NestedLink) -> None:
         set_committed_value(link.row.instance, link.nested.attribute, members)
 
 
-def take_out(link: NestedLink, member: Any) -> None:
+def take_out(link: NestedLink) -> None:
+    """Unlink the rows that are left out, where SQLAlchemy writes what links them."""
+    removed = link.removed()
+    if not removed:
+        return
+    instance, nested, held = link.row.instance, link.nested, _held(link)
+    for member in removed:
+        if not nested.many:
+            setattr(instance, nested.attribute, None)
+        elif not nested.is_held:
+            getattr(instance, nested.attribute).remove(member)
+        elif id(member) in held:
+            collection_adapter(getattr(instance, nested.attribute)).remove_with_event(member)
+
+
+def _held(link: NestedLink) -> set[int]:
+    """Give the identities in memory of what a row holds for a relation.
+
+    That is not always what was loaded: of a row that is linked with itself, each of two relations changes the other.
+    """
     instance, nested = link.row.instance, link.nested
-    if not nested.many:
-        setattr(instance, nested.attribute, None)
-    elif nested.is_held:
-        collection_adapter(getattr(instance, nested.attribute)).remove_with_event(member)
-    else:
-        getattr(instance, nested.attribute).remove(member)
+    if not (nested.many and nested.is_held):
+        return {id(member) for member in link.members}
+    return {id(member) for member in collection_adapter(getattr(instance, nested.attribute))}
 
 
 def put_in(link: NestedLink) -> bool:
@@ -57,10 +73,10 @@ def put_in(link: NestedLink) -> bool:
     if not nested.many:
         setattr(row.instance, nested.attribute, related[0] if related else None)
         return False
-    members = {id(member) for member in link.members}
+    held = _held(link)
     collection = getattr(row.instance, nested.attribute)
     for instance in related:
-        if id(instance) in members:
+        if id(instance) in held:
             continue
         if nested.is_held:
             collection_adapter(collection).append_with_event(instance)

@@ -40,28 +40,30 @@ class NestedRemoval:
         """
         changes = self._unlink(work, root)
         for link in root.all_links():
-            nested, target = link.nested, link.nested.target
-            if link.row.instance is not None and not nested.is_direct and link.link_rows is None:
+            if link.row.instance is not None and not link.nested.is_direct and link.link_rows is None:
                 hold(link)
+        for link in root.all_links():
+            nested, target = link.nested, link.nested.target
             if nested.deletes_orphans and work.executor.judge.has_policies:
                 # What hangs on them goes with them.
                 rules = CascadeRules(work.session, self._registry, work.executor)
                 hold_for_delete(work.session, link.removed(), self._settings, rules)
+            if not (nested.deletes_orphans or nested.is_direct or link.link_rows is not None):
+                take_out(link)
+                continue
             for member in link.removed():
                 hooks = self._hooks[target.model]
                 if nested.deletes_orphans:
                     work.executor.judge.may_write(target, "delete", member)
                     changes.append(Change(target, "deleted", target.key_of(member)))
-                    removed = hooks.removing(member)
+                    orphan = hooks.removing(member)
                     # A row of a subclass is marked as the subclass says.
-                    delete_or_mark(work.session, removed, (self._registry.get(type(removed)) or target).soft_delete)
+                    delete_or_mark(work.session, orphan, (self._registry.get(type(orphan)) or target).soft_delete)
                 elif nested.is_direct:
                     for name in nested.filled:
                         setattr(member, name, None)
                     work.session.add(hooks.updating(member))
                     changes.append(Change(target, "updated", target.key_of(member)))
-                elif link.link_rows is None:
-                    take_out(link, member)
         if any(link.removed() for link in root.all_links()):
             work.flush(root)
             self._check_all_left(root)
