@@ -35,6 +35,7 @@ class Member(Base):
     __tablename__ = "members"
     __table_args__ = (
         sa.UniqueConstraint("team_id", "number"),
+        sa.Index("ix_team", "team_id"),
         sa.UniqueConstraint("badge", name="badge_is_unique"),
         sa.Index("ix_locker", "locker", unique=True),
         sa.CheckConstraint("age >= 18", name="grown_up"),

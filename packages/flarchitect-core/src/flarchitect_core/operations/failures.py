@@ -477,7 +477,7 @@ def _columns_of_constraint(resource: Resource, name: str | None) -> list[str]:
             names = [column.name for column in getattr(constraint, "columns", ())]
             joined = "_".join(names)
             made = [f"{table.name}_{joined}_key", f"{table.name}_{joined}_fkey"]
-            if not isinstance(constraint, sa.ForeignKeyConstraint):
+            if isinstance(constraint, sa.UniqueConstraint):
                 # MariaDB calls a unique key without a name after its first column.
                 made += names[:1]
             if name is not None and name in (constraint.name, *made):
