@@ -146,6 +146,16 @@ def test_a_hybrid_of_decimals_is_a_number_when_decimals_are(serve):
     assert served.value("/api/boxes/1")["cost"] == 3.0
 
 
+@pytest.mark.contract("bar F59")
+@pytest.mark.parametrize("form, nothing", [("string", {"0", "0.00", "0.0000000000"}), ("number", {"0.0"})])
+def test_no_decimal_is_a_negative_zero(serve, form, nothing):
+    served = serve(Base, API_DECIMAL_FORMAT=form)
+    body = {"count": 0, "price": -1.5, "rate": 1, "made": "2024-02-29", "sealed": "2024-02-29", "grade": "good"}
+    created = served.post("/api/boxes", json={**body, "label": "a"}).get_json()["value"]
+    for box in (created, served.value("/api/boxes/1"), *served.value("/api/boxes?dump=json")):
+        assert str(box["cost"]) in nothing
+
+
 # --- what is made from hidden columns ---------------------------------------------------------------------------------
 
 

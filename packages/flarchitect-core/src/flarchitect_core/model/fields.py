@@ -162,14 +162,18 @@ class DecimalField(ColumnField):
         super().__init__(**kwargs)
         self.precision, self.scale, self.as_number = precision, scale, as_number
         if as_number:
-            self.dump_source = "float({v})"
+            self.dump_source = "float({v} or abs({v}))"
         else:
-            self.dump_source = "format({v}, 'f')" if scale is None else f"format({{v}}, '.{scale}f')"
+            self.dump_source = f"format({{v}} or abs({{v}}), {self._format!r})"
+
+    @property
+    def _format(self) -> str:
+        return "f" if self.scale is None else f".{self.scale}f"
 
     def to_json(self, value: Any) -> Any:
-        if self.as_number:
-            return float(value)
-        return format(value, "f") if self.scale is None else format(value, f".{self.scale}f")
+        # SQLite and Python compute a negative zero where the other databases have none.
+        value = value or abs(value)
+        return float(value) if self.as_number else format(value, self._format)
 
     def _deserialize(
         self, value: Any, attr: str | None, data: Mapping[str, Any] | None, **kwargs: Any
