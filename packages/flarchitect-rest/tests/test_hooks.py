@@ -520,3 +520,15 @@ def test_a_filter_over_the_model_itself(serve):
     assert [item["id"] for item in served.value("/api/nodes")] == [1, 2, 3, 5]
     assert served.value("/api/nodes/2?dump=json")["children"] == []
     error_of(served.get("/api/nodes/4"), 404)
+
+
+@pytest.mark.contract("rest 3.6, 7.2")
+@pytest.mark.parametrize("turned", [False, True])
+def test_joined_columns_stay_with_their_record_when_a_callback_saw_the_rows(serve, cinema, fill, turned):
+    def turn(model, output, **kwargs):
+        return {"output": {**output, "query": output["query"][::-1]} if turned else output}
+
+    served = serve(cinema.Base, API_RETURN_CALLBACK=turn)
+    fill(served, cinema, films=3)
+    records = served.value("/api/studios?join=films&fields=name,films.title&order_by=films.title")
+    assert [(record["name"], record["title"]) for record in records] == [("Harbour", f"Film {n}") for n in (1, 2, 3)]

@@ -74,13 +74,19 @@ class Fetched:
         return [row[-1] for row in self.rows]
 
     def holding(self, instances: Sequence[Any]) -> Fetched:
-        """Give the rows of other instances, or of the same ones changed; what only SQL knew of them is kept."""
-        known = {id(row[-1]): row for row in self.rows}
+        """Give the rows of other instances, or of the same ones changed; what only SQL knew of them is kept.
+
+        An instance that stands in several rows, as joined columns have it, takes them in their order.
+        """
+        known: dict[int, list[Any]] = {}
+        for row in reversed(self.rows):
+            known.setdefault(id(row[-1]), []).append(row)
         width = len(self.rows[0]) if self.rows else 0
         width = max(width, 1 + max(self.plan.positions.values(), default=0) + 1)
         rows = []
         for instance in instances:
-            values = [*known.get(id(instance), [None] * width)]
+            left = known.get(id(instance), [[None] * width])
+            values = [*(left.pop() if len(left) > 1 else left[0])]
             for attribute, position in self.plan.positions.items():
                 values[position] = getattr(instance, attribute)
             values[-1] = instance
