@@ -144,8 +144,8 @@ class ResourceService:
         context, executor = self._begin(operation), self.executor(operation)
         if context is not None and self._hooks.wants_output("GET"):
             raise ApiError(
-                f"{self.resource.name} rows are not given as an export: a return callback changes their answers. "
-                f"Ask for application/json, page by page.",
+                f"{self.resource.name} rows are not given as an export: a return callback or a plugin sees whole "
+                f"answers. Ask for application/json, page by page.",
                 status=406,
                 reason="export_not_allowed",
             )
