@@ -41,7 +41,9 @@ class RowCriteria(LoaderCriteriaOption):
         def as_own(element: Any, **_: Any) -> Any:
             said = _said_of(element)
             if not _is_own(element, mapper):
-                is_other = "parentmapper" in said or isinstance(element, (sa.Table, sa.Alias))
+                named: Any = said.get("parentmapper")
+                # Columns of a subclass are in the same table, and are the row's.
+                is_other = isinstance(element, (sa.Table, sa.Alias)) if named is None else not named.isa(mapper)
                 is_kept = is_other and not any(element is table for table in mapper.tables)
                 return element._annotate({_FIXED: True}) if is_kept else None  # noqa: SLF001
             if said["parentmapper"] is mapper and _LOCAL not in said:
