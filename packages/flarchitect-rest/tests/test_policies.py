@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import logging
 from types import SimpleNamespace
 from typing import Any
 
@@ -421,6 +422,48 @@ def test_cached_answers_belong_to_one_user_and_its_rights(served, monkeypatch):
         assert [row["id"] for row in api.value("/api/customers", headers=calls("bob"))] == [1, 3]
     monkeypatch.setattr(USERS["ada"], "roles", [])
     assert api.value("/api/customers", headers=calls("ada")) == []
+
+
+@pytest.mark.contract("S-18, S-25")
+def test_an_answer_is_kept_for_what_its_caller_may_see_now(served):
+    readable = [1]
+    api = served(notes=Policy(read=lambda Note, user: Note.id.in_(readable)), API_CACHE_TYPE="SimpleCache")
+    counts = []
+    for _ in range(2):
+        with count_statements(api.engine) as log:
+            assert [row["id"] for row in api.value("/api/notes", headers=calls("ada"))] == [1]
+        counts.append(len(log))
+    assert counts[0] > counts[1] == 0
+    readable.clear()
+    assert api.value("/api/notes", headers=calls("ada")) == []
+
+
+@pytest.mark.contract("S-18, S-25")
+def test_answers_that_rows_out_of_the_cache_decide_are_not_kept(served):
+    # No foreign key tells the cache that notes depend on orders.
+    readable = Policy(read=lambda Note, user: Note.id.in_(sa.select(api.models.Order.id)))
+    api = served(notes=readable, API_CACHE_TYPE="SimpleCache")
+    assert [row["id"] for row in api.value("/api/notes", headers=calls("root"))] == [1]
+    assert api.delete("/api/orders/1", headers=calls("root")).status_code == 200
+    assert api.value("/api/notes", headers=calls("root")) == []
+
+
+@pytest.mark.contract("S-18, S-25")
+@pytest.mark.parametrize("hook", ["scope_query", "can_read"])
+def test_hooks_of_policies_see_every_read(served, caplog, hook):
+    seen = []
+
+    def look(action, obj=True, query=None, **_):
+        seen.append(action)
+        return obj if query is None else query
+
+    with caplog.at_level(logging.WARNING, "flarchitect.startup"):
+        api = served(notes={hook: look}, API_CACHE_TYPE="SimpleCache")
+    assert "answers with Note rows are not kept, because hooks of an access policy, of Note" in caplog.text
+    for _ in range(2):
+        seen.clear()
+        api.value("/api/notes", headers=calls("ada"))
+        assert seen
 
 
 @pytest.mark.contract("F36")

@@ -31,6 +31,7 @@ from flarchitect_core.state import ApplicationState
 from flarchitect_core.users import state_of_user, user_key
 from flarchitect_rest import options
 from flarchitect_rest.dependencies import families_of
+from flarchitect_rest.visible_rows import VisibleRows
 
 __all__ = ["ResponseCache", "caller_of", "check_cache", "identity_of", "is_anonymous", "make_cache"]
 
@@ -185,11 +186,12 @@ class ResponseCache:
         timeout = self._state.settings.get(options.CACHE_TIMEOUT, model=model)
         if timeout and self._is_left_out(resource):
             timeout = 0
+        visible = VisibleRows(self._family(resource), self._state)
 
         def cached_view(**variables: Any) -> ResponseReturnValue:
             if request.method not in ("GET", "HEAD"):
                 return view(**variables)
-            answer = self._read(view, variables, mark, timeout) if timeout else view(**variables)
+            answer = self._read(view, variables, mark, timeout, visible) if timeout else view(**variables)
             if isinstance(answer, Response):
                 answer.vary.update((*self._headers, *_CREDENTIALS))
             return answer
@@ -198,27 +200,38 @@ class ResponseCache:
 
     def _is_left_out(self, resource: Resource) -> bool:
         """Say whether code of the application must see every read of a resource, and tell the user."""
-        hooks = self._state.hooks
-        family = self._families[resource.model]
+        hooks, policies = self._state.hooks, self._state.policies
+        family = self._family(resource)
         # An answer may lead to any row of the family, and what filters those rows filters it.
-        filtering = [
-            item.name
-            for item in self._state.registry
-            if self._families[item.model] == family and hooks[item.model].filters("GET")
-        ]
+        filtering = [model.__name__ for model in family if model in hooks and hooks[model].filters("GET")]
+        judging = [model.__name__ for model in family if model in policies and policies[model].asks_hooks]
         mine = hooks[resource.model]
-        if not (filtering or mine.wants_setup("GET") or mine.wants_output("GET")):
+        if judging:
+            reason = f"hooks of an access policy, of {', '.join(sorted(judging))},"
+        elif filtering:
+            reason = f"a filter callback of {', '.join(sorted(filtering))}"
+        elif mine.wants_setup("GET") or mine.wants_output("GET"):
+            reason = "a setup or return callback, or a plugin,"
+        else:
             return False
-        of_filters = f" of {', '.join(sorted(set(filtering)))}" if filtering else ""
-        reason = f"a filter callback{of_filters}" if filtering else "a setup or return callback, or a plugin,"
         self._state.report.notice(
             f"API_CACHE_TYPE: answers with {resource.name} rows are not kept, because {reason} takes part in them. Set "
             f"{resource.name}.Meta.cache_timeout = 0 to say so yourself."
         )
         return True
 
-    def _read(self, view: View, variables: dict[str, Any], mark: str, timeout: int) -> ResponseReturnValue:
-        key = self._key()
+    def _family(self, resource: Resource) -> list[type]:
+        """List the mapped classes whose rows answers about a resource may lead to."""
+        family = self._families[resource.model]
+        return [model for model, name in self._families.items() if name == family]
+
+    def _read(
+        self, view: View, variables: dict[str, Any], mark: str, timeout: int, visible: VisibleRows
+    ) -> ResponseReturnValue:
+        rows = visible.describe()
+        if rows is None:
+            return view(**variables)
+        key = self._key(rows)
         found = self._look_up(key, mark)
         if found is None:
             return view(**variables)
@@ -288,13 +301,18 @@ class ResponseCache:
                 answer.make_conditional(request)
         return answer
 
-    def _key(self) -> str:
-        """Name the answer: everything of the request that decides about it."""
+    def _key(self, rows: str) -> str:
+        """Name the answer: everything of the request that decides about it, and which rows its caller may see."""
         parts = sorted(request.query_string.split(b"&"), key=lambda pair: pair.partition(b"=")[0])
         texts = [request.scheme, request.host, request.root_path, request.path]
         texts += [request.headers.get(name, "") for name in _VARYING]
         digest = blake2b(digest_size=32)
-        for text in (*map(str.encode, texts), b"&".join(parts), identity_of(request, self._state).encode()):
+        for text in (
+            *map(str.encode, texts),
+            b"&".join(parts),
+            identity_of(request, self._state).encode(),
+            rows.encode("utf-8", "surrogatepass"),
+        ):
             # With its length before it, no text can pretend to be two.
             digest.update(b"%d:" % len(text) + text)
         return f"answer:{digest.hexdigest()}"

@@ -89,10 +89,12 @@ class RowPolicy(Protocol):
     Attributes:
         judges_reads: Whether it wants to see the instance of every row that is shown.
         judges_writes: Whether it wants to see the instance of every row that is written.
+        asks_hooks: Whether code that may look at more than the user decides about reading.
     """
 
     judges_reads: bool
     judges_writes: bool
+    asks_hooks: bool
 
     def visible(self, intent: Intent) -> Clause | None:
         """Give the condition of the rows that a request may see, `None` when it may see all."""
@@ -122,6 +124,7 @@ class RulePolicy:
 
     judges_reads = False
     judges_writes = False
+    asks_hooks = False
 
     def __init__(self, model: type, policy: Policy) -> None:
         self._model = model
@@ -164,6 +167,7 @@ class HookPolicy:
         names = {key[1] if isinstance(key, tuple) else key for key in hooks}
         self.judges_reads = "can_read" in names
         self.judges_writes = bool(names & {"can_create", "can_update", "can_delete"})
+        self.asks_hooks = bool(names & {"scope_query", "can_read"})
 
     def _hook(self, name: str, action: ActionName) -> Callable[..., Any] | None:
         keys: list[Any] = [(action, name), name]
@@ -229,6 +233,7 @@ class AllOf:
         self._policies = tuple(policies)
         self.judges_reads = any(policy.judges_reads for policy in self._policies)
         self.judges_writes = any(policy.judges_writes for policy in self._policies)
+        self.asks_hooks = any(policy.asks_hooks for policy in self._policies)
 
     def visible(self, intent: Intent) -> Clause | None:
         """Join the conditions."""

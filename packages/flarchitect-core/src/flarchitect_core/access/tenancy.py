@@ -30,6 +30,7 @@ class TenantPolicy:
 
     judges_reads = False
     judges_writes = False
+    asks_hooks = False
 
     def __init__(self, model: Any, attribute: str, resolve: Resolver) -> None:
         self._attribute = getattr(model, attribute)
