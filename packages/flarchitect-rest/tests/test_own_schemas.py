@@ -493,6 +493,23 @@ def test_switches_for_generated_answers_leave_own_schemas_in_use(start, own, cin
     assert app.value("/api/films/1?dump=dynamic&join=studio")["studio"]["name"] == "Harbour"
 
 
+@pytest.mark.contract("rest 3.3, 3.6")
+def test_a_joined_column_may_be_called_like_one_of_the_row_that_is_not_asked_for(start, own, cinema):
+    class FilmOut(own):
+        class Meta:
+            model = cinema.Film
+
+        dump = True
+        mark = fields.Constant("own")
+
+    app = start()
+    for url in ("/api/films/1", "/api/films?id__eq=1"):
+        value = app.value(f"{url}{'&' if '?' in url else '?'}join=studio&fields=title,mark,studio.id")
+        assert (value[0] if isinstance(value, list) else value) == {"title": "Film 1", "mark": "own", "id": 1}
+    value = app.value("/api/films?id__eq=1&join=studio&fields=id,studio.id")
+    assert value == [{"id": 1, "studio.id": 1}]
+
+
 def test_a_base_that_is_no_auto_schema_is_a_mistake_at_the_start(serve, cinema):
     with pytest.raises(ConfigurationError, match="not derived from AutoSchema"):
         serve(cinema.Base, API_BASE_SCHEMA=ma.Schema)

@@ -232,13 +232,14 @@ class _PlanBuilder:
         """Give the dump function, and the keys of its records."""
         if self.schema is None:
             return compile_dump(self.outputs, width), tuple(self.outputs)
-        fields = self.resource.fields
         schema = self.schema
         related = {relation.fact.name: name for name, relation in self.resource.relations.items()}
         if self.view.fields is not None or not self.view.relations:
             wanted = self._wanted_members(schema, related)
             schema = output_schema_of(self.resource, self.view.method, only=wanted)
-        loaded = {name: output for name, output in self.outputs.items() if name not in fields}
+        # Columns of joined rows may be called like those of the row that are not asked for.
+        own = self.resource.fields.keys() - {column.name for column in self.view.columns}
+        loaded = {name: output for name, output in self.outputs.items() if name not in own}
         known = [field.data_key or name for name, field in schema.dump_fields.items()]
         related_names = {field.data_key for field in schema.dump_fields.values() if isinstance(field, RelationField)}
         added = [name for name in loaded if name not in known]
