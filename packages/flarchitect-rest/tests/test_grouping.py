@@ -386,6 +386,7 @@ def league_groups(serve, league, fill_league):
         ("join=goals&groupby=player&id__count&order_by=player", [("Ada", 1), ("Bo", 2), ("Cy", 1)]),
         ("join=goals&goals.id__count&match.id__count&away_team_id__count", [(5, 3, 3)]),
         ("join=goals&join_type=left&goals.id__count&match.id__count&away_team_id__count", [(5, 5, 4)]),
+        ("join=goals&join_type=left&goals.minute__isnull=true&goals.id__count&match.id__count", [(1, 1)]),
         ("join=goals&groupby=player&id__min&order_by=player", [("Ada", 1), ("Bo", 1), ("Cy", 4)]),
         ("join=tags&groupby=tags.word&id__count&order_by=-id_count,word", [("rain", 2), ("derby", 1), ("dull", 1)]),
     ],

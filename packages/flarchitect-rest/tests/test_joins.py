@@ -184,6 +184,21 @@ def test_filters_and_sorts_of_many_joined_rows_are_of_the_row_that_is_shown(leag
     assert [record["id"] for record in league_app.value(url)] == [5, 3, 1]
 
 
+@pytest.mark.contract("rest 3.2", "rest 3.6")
+@pytest.mark.parametrize(
+    "condition, shown",
+    [
+        ("goals.minute__isnull=true", [(2, "Bo")]),
+        ("or[goals.minute__isnull=true,goals.player__eq=Cy]", [(2, "Bo"), (4, "Cy")]),
+        ("not[goals.id__isnull=false]", [(3, None), (5, None)]),
+    ],
+)
+def test_a_match_without_goals_has_no_goal_without_a_minute(league_app, condition, shown):
+    url = f"/api/matches?join=goals&join_type=left&{condition}&fields=id"
+    assert league_app.ids(url) == [key for key, _ in shown]
+    assert [(record["id"], record["player"]) for record in league_app.value(f"{url},goals.player")] == shown
+
+
 @pytest.mark.contract("rest 3.3")
 def test_joined_columns_are_shown_on_routes_of_one_row(league_app):
     url = "/api/matches/3?join=home_team,away_team&fields=home_team.name,away_team.city"

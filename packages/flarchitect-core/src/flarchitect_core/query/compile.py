@@ -288,7 +288,9 @@ class Filters:
     def _related(self, part: Related, entity: Any, path: Path) -> Any:
         joined = self._joins.spread_entity(path)
         if joined is not None:
-            return sa.and_(sa.true(), *self.clauses(part.members, joined, path))
+            # An outer join has rows without a related one, of which nothing is said.
+            is_there = getattr(joined, part.relation.target.key[0].attribute).is_not(None)
+            return sa.and_(is_there, *self.clauses(part.members, joined, path))
         target: Any = aliased(part.relation.target.model)
         self.resources += part.relation.mentions
         members = self.clauses(part.members, target, path)
