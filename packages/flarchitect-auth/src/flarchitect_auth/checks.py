@@ -15,7 +15,7 @@ from flarchitect_auth.roles import check_role_map
 from flarchitect_core.errors import ApiError
 from flarchitect_core.rate_storage import check_storage_options
 from flarchitect_core.settings import Option, is_set
-from flarchitect_core.suggestions import nearest
+from flarchitect_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from flarchitect_auth.authentication import Authentication
@@ -83,8 +83,7 @@ def _check_methods(authentication: Authentication) -> bool:
             if name not in METHODS:
                 found = True
                 where = "API_AUTHENTICATE_METHOD" if model is None else f"{model.__name__}.Meta.authenticate_method"
-                near = nearest(name, METHODS, limit=1)
-                hint = f" Did you mean {near[0]!r}?" if near else ""
+                hint = did_you_mean(name, METHODS)
                 report.problem(f"{where} names {name!r}; the methods are {', '.join(map(repr, METHODS))}.{hint}")
     return found
 
@@ -137,8 +136,7 @@ def _check_named(authentication: Authentication, option: Option[Any], what: str,
             report.problem(f"{option.key} is not set. Set it to the name of {what} of {model.__name__}.")
         return
     if not hasattr(model, name):
-        near = nearest(name, [each for each in dir(model) if not each.startswith("_")], limit=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(name, [each for each in dir(model) if not each.startswith("_")])
         report.problem(f"{option.key} names {name!r}, which {model.__name__} does not have.{hint}")
 
 

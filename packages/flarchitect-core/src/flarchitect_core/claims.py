@@ -21,7 +21,7 @@ from flarchitect_core import options
 from flarchitect_core.http.request_scope import current_request
 from flarchitect_core.model.jsonable import to_jsonable
 from flarchitect_core.operations.failures import read_failure
-from flarchitect_core.suggestions import nearest
+from flarchitect_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from flarchitect_core.settings import Settings
@@ -217,8 +217,7 @@ def _problems_of(name: object, source: object) -> Iterator[str]:
 
 
 def _lacking(name: str, source: str, model: type) -> str:
-    near = nearest(source, [each for each in dir(model) if not each.startswith("_")], limit=1)
-    hint = f" Did you mean {near[0]!r}?" if near else ""
+    hint = did_you_mean(source, [each for each in dir(model) if not each.startswith("_")])
     return (
         f"API_DATABASE_CLAIMS takes {name!r} from the attribute {source!r}, which {model.__name__} does not have.{hint}"
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["nearest"]
+__all__ = ["did_you_mean", "nearest"]
 
 # Comparing is quadratic in the length and the name may come from a client: nobody mistypes a name this long.
 _MAX_LENGTH = 80
@@ -25,3 +25,9 @@ def nearest(name: str, candidates: Iterable[str], *, limit: int = 3, similarity:
         spellings.setdefault(candidate.casefold(), []).append(candidate)
     close = get_close_matches(name.casefold(), spellings, n=limit, cutoff=similarity)
     return [candidate for folded in close for candidate in sorted(spellings[folded])][:limit]
+
+
+def did_you_mean(name: str, candidates: Iterable[str]) -> str:
+    """Ask for the candidate nearest to a name, as the end of a message; empty when none is near."""
+    near = nearest(name, candidates, limit=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from flarchitect_core import options
 from flarchitect_core.access.rules import ANYBODY
-from flarchitect_core.suggestions import nearest
+from flarchitect_core.suggestions import did_you_mean
 from flarchitect_core.users import roles_of
 
 if TYPE_CHECKING:
@@ -128,8 +128,7 @@ def field_rules_of(resources: Iterable[Resource], settings: Settings, report: St
             field = resource.field(name)
             if field is None:
                 if is_own:
-                    near = nearest(name, resource.fields, limit=1)
-                    hint = f" Did you mean {near[0]!r}?" if near else ""
+                    hint = did_you_mean(name, resource.fields)
                     report.problem(f"{where} names no field of the model.{hint}")
                 continue
             if field in resource.key:

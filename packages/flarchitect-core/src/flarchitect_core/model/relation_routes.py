@@ -7,7 +7,7 @@ from flarchitect_core.model.mapped_classes import full_name
 from flarchitect_core.model.resource import Relation, Resource
 from flarchitect_core.settings import Settings
 from flarchitect_core.startup import StartupReport
-from flarchitect_core.suggestions import nearest
+from flarchitect_core.suggestions import did_you_mean
 
 __all__ = ["name_relation_routes"]
 
@@ -44,11 +44,10 @@ def name_relation_routes(resource: Resource, settings: Settings, report: Startup
 def _check_route_map(resource: Resource, settings: Settings, report: StartupReport) -> None:
     known = [fact.name for fact in resource.facts.relations]
     for name in settings.get(options.RELATION_ROUTE_MAP, model=resource.model):
-        near = nearest(name, known, limit=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        # A `Meta` that several models share may name a relationship of one of them.
         if name not in known:
-            tell = report.problem if near else report.notice
+            hint = did_you_mean(name, known)
+            # A `Meta` that several models share may name a relationship of one of them.
+            tell = report.problem if hint else report.notice
             tell(f"{resource.name}.Meta.relation_route_map names {name!r}, which is no relationship.{hint}")
 
 

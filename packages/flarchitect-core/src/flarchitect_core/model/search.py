@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import sqlalchemy as sa
 
 from flarchitect_core import options
-from flarchitect_core.suggestions import nearest
+from flarchitect_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from flarchitect_core.model.resource import Field, Resource
@@ -73,16 +73,14 @@ def _search_column(resource: Resource, name: str, report: StartupReport) -> Sear
         if relation is not None and relation.is_closed:
             return None
         if relation is None or relation.many or "GET" not in relation.target.methods:
-            near = nearest(step, [each.fact.name for each in owner.relations.values() if not each.many], limit=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            hint = did_you_mean(step, [each.fact.name for each in owner.relations.values() if not each.many])
             report.problem(f"{where}, but {step!r} is no relationship of {owner.name} to one published row.{hint}")
             return None
         path.append(relation)
         owner = relation.target
     field = owner.field(last)
     if field is None or not field.is_queryable or not field.codec.is_text:
-        near = nearest(last, [each.attribute for each in owner.fields.values() if _is_searchable(each)], limit=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(last, [each.attribute for each in owner.fields.values() if _is_searchable(each)])
         report.problem(f"{where}, but {last!r} is no readable text column of {owner.name}.{hint}")
         return None
     return SearchColumn(tuple(path), field)

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from flarchitect_core import options
 from flarchitect_core.settings import HTTP_METHODS, is_set
-from flarchitect_core.suggestions import nearest
+from flarchitect_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from flarchitect_core.model.inspect import ColumnFact, ModelFacts
@@ -112,7 +112,6 @@ def soft_delete_of(facts: ModelFacts, settings: Settings, report: StartupReport)
         return SoftDelete(fact, active, deleted, shown_in)
     own = settings.resolve(options.SOFT_DELETE, model=model)[1] == "model"
     if origin == "model" or own:
-        near = nearest(str(name), [fact.name for fact in facts.columns], limit=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(str(name), [fact.name for fact in facts.columns])
         report.problem(f"{model.__name__} has no column {name!r} for API_SOFT_DELETE_ATTRIBUTE.{hint}")
     return None

@@ -12,7 +12,7 @@ from flarchitect_core.model.naming import convert_case
 from flarchitect_core.model.validators import VALIDATORS, Validator, validate_by_type, validator_names
 from flarchitect_core.settings import Settings
 from flarchitect_core.startup import StartupReport
-from flarchitect_core.suggestions import nearest
+from flarchitect_core.suggestions import did_you_mean
 
 __all__ = ["ColumnValidation"]
 
@@ -127,5 +127,5 @@ def _fits(validator: Validator, codec: ColumnField) -> bool:
 
 
 def _hint(name: object) -> str:
-    near = nearest(name, validator_names(), limit=1) if isinstance(name, str) else []
-    return f" Did you mean {near[0]!r}?" if near else f" Validators are: {', '.join(VALIDATORS)}."
+    near = did_you_mean(name, validator_names()) if isinstance(name, str) else ""
+    return near or f" Validators are: {', '.join(VALIDATORS)}."

@@ -15,7 +15,7 @@ from flarchitect_core.model.inspect import ColumnFact, HybridFact
 from flarchitect_core.model.naming import field_name
 from flarchitect_core.settings import HTTP_METHODS, Option, Settings
 from flarchitect_core.startup import StartupReport
-from flarchitect_core.suggestions import nearest
+from flarchitect_core.suggestions import did_you_mean
 
 if TYPE_CHECKING:
     from flarchitect_core.access.fields import FieldLimits
@@ -161,8 +161,7 @@ class Visibility:
                 if self._settings.resolve(option, model=self._model, method=method)[1] != "model":
                     continue
                 for name in sorted(self._listed[option.name][method].difference(known)):
-                    near = nearest(name, known, limit=1)
-                    hint = f" Did you mean {near[0]!r}?" if near else ""
+                    hint = did_you_mean(name, known)
                     report.problem(
                         f"{self._model.__name__}.Meta.{option.name.lower()} names {name!r}, which is no attribute of "
                         f"the model.{hint}"
