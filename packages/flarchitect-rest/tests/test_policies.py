@@ -1032,3 +1032,57 @@ def test_a_condition_about_the_row_that_leads_to_others_is_about_that_row(serve,
         if "documents" in row:
             row["documents"] = [document["name"] for document in row["documents"]]
     assert found == value
+
+
+@pytest.mark.contract("S-18")
+@pytest.mark.parametrize("inner", ["the row", "a region", "any document"])
+def test_a_condition_two_relations_away_is_about_the_row_or_refused(serve, caplog, inner):
+    class Base(DeclarativeBase):
+        pass
+
+    class Region(Base):
+        __tablename__ = "far_regions"
+        Meta = type("Meta", (), {})
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        keeper_id: Mapped[int]
+
+    class Folder(Base):
+        __tablename__ = "far_folders"
+        Meta = type("Meta", (), {})
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        region_id: Mapped[int] = mapped_column(sa.ForeignKey("far_regions.id"))
+        region: Mapped[Region] = relationship()
+        documents: Mapped[list[Document]] = relationship(back_populates="folder")
+
+    class Document(Base):
+        __tablename__ = "far_documents"
+
+        class Meta:
+            access_policy = Policy(read=lambda model, user: model.folder.has(conditions[inner]()))
+
+        id: Mapped[int] = mapped_column(primary_key=True)
+        keeper_id: Mapped[int]
+        folder_id: Mapped[int] = mapped_column(sa.ForeignKey("far_folders.id"))
+        folder: Mapped[Folder] = relationship(back_populates="documents")
+
+    conditions = {
+        "the row": lambda: Folder.region.has(Region.keeper_id == Document.keeper_id),
+        "a region": lambda: Folder.region.has(Region.keeper_id == 1),
+        "any document": lambda: Folder.documents.any(Document.keeper_id == 1),
+    }
+    api = serve(Base)
+    api.app.config["PROPAGATE_EXCEPTIONS"] = False
+    api.app.before_request(lambda: set_current_user(SimpleNamespace(id=1, roles=[])))
+    api.execute(sa.insert(Region), [{"id": 1, "keeper_id": 1}, {"id": 2, "keeper_id": 2}])
+    api.execute(sa.insert(Folder), [{"id": 1, "region_id": 1}, {"id": 2, "region_id": 2}])
+    rows = [{"id": 1, "keeper_id": 1, "folder_id": 1}, {"id": 2, "keeper_id": 3, "folder_id": 2}]
+    api.execute(sa.insert(Document), rows)
+    for path in ("/api/documents", "/api/folders/1/documents"):
+        answer = api.get(path)
+        if inner == "the row":
+            assert answer.status_code == 500
+            assert "Document.keeper_id in a has() or any() within another one" in caplog.text
+        else:
+            assert [row["id"] for row in answer.get_json()["value"]] == [1]

@@ -18,6 +18,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import LoaderCriteriaOption, Mapper
 from sqlalchemy.sql.visitors import iterate, replacement_traverse
 
+from flarchitect_core.errors import ConfigurationError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -63,6 +65,8 @@ def _opened(clause: Clause, mapper: Mapper[Any]) -> Clause:
 
     def kept(element: Any, **_: Any) -> Any:
         is_other = isinstance(element, sa.ColumnElement) and "parentmapper" in _said_of(element)
+        if isinstance(element, sa.Exists):
+            _refuse_row_within(element, mapper)
         if isinstance(element, (sa.SelectBase, sa.ScalarSelect, sa.Exists)) or is_other:
             return None if _is_own(element, mapper) else element._annotate({_FIXED: True})  # noqa: SLF001
         return None
@@ -78,6 +82,26 @@ def _opened(clause: Clause, mapper: Mapper[Any]) -> Clause:
 
     opened: Clause = copied(clause)
     return opened
+
+
+def _refuse_row_within(inner: sa.Exists, mapper: Mapper[Any]) -> None:
+    """Refuse a `has` or `any` within another one that compares with the row: it would be with any row of the table.
+
+    Raises:
+        ConfigurationError: It does.
+    """
+    tables = set(mapper.tables)
+    selects = [each for each in iterate(inner) if isinstance(each, sa.Select)]
+    selected = {table for each in selects for start in each._from_obj for table in iterate(start)}  # noqa: SLF001
+    columns: list[Any] = [each for each in iterate(inner) if _is_own(each, mapper)]
+    for column in columns:
+        if getattr(column, "table", None) in tables - selected:
+            name = f"{mapper.class_.__name__}.{column.key}"
+            raise ConfigurationError(
+                f"A condition on rows of {mapper.class_.__name__} names {name} in a has() or any() within another one, "
+                f"where SQLAlchemy does not take it from the row that is read. Write the inner one as a subquery, "
+                f"such as sa.select(...).where(... == {name}).exists()."
+            )
 
 
 def _is_own(element: Any, mapper: Mapper[Any]) -> bool:
