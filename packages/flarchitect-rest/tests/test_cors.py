@@ -87,6 +87,7 @@ def test_limits_and_their_headers_can_be_read_by_the_page(opened):
         assert allowed(response) == SHOP
         exposed = set(response.headers["Access-Control-Expose-Headers"].split(", "))
         assert {"X-Request-ID", "Location", "Retry-After", "X-RateLimit-Remaining"} <= exposed
+        assert {"Content-Disposition", "Idempotency-Replayed", "Preference-Applied", "Deprecation", "Sunset"} <= exposed
 
 
 def test_a_kept_answer_is_for_one_origin_only(opened):

@@ -9,8 +9,10 @@ from typing import Any
 from flask import Flask, Response, request
 
 from flarchitect_core import options as core
+from flarchitect_core.http.preferences import APPLIED
 from flarchitect_core.state import ApplicationState
 from flarchitect_rest import options
+from flarchitect_rest.repetition import REPLAYED
 
 __all__ = ["check_cors", "register_cors"]
 
@@ -20,7 +22,10 @@ _ALLOWED_ORIGIN = "Access-Control-Allow-Origin"
 _ANYBODY = "https://anybody.invalid"
 
 # What a page may read besides the headers that every page may.
-_EXPOSED = ("ETag", "Link", "Location", "RateLimit", "RateLimit-Policy", "Retry-After", "X-Total-Count-Kind")
+_EXPOSED = (
+    *("Content-Disposition", "Deprecation", "ETag", REPLAYED, "Link", "Location", APPLIED),
+    *("RateLimit", "RateLimit-Policy", "Retry-After", "Sunset", "X-Total-Count-Kind"),
+)
 _EXPOSED_LIMITS = tuple(f"X-RateLimit-{name}" for name in ("Limit", "Remaining", "Reset"))
 
 
