@@ -152,6 +152,42 @@ class Node(TreeBase):
     parent: Mapped[Node | None] = relationship(back_populates="children", remote_side=[id])
 
 
+class HikeBase(DeclarativeBase):
+    pass
+
+
+class Hiker(HikeBase):
+    __tablename__ = "hiker"
+
+    class Meta: ...
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    entries: Mapped[list[Entry]] = relationship(back_populates="hiker", cascade="all, delete-orphan")
+
+
+class Hike(HikeBase):
+    __tablename__ = "hike"
+
+    class Meta:
+        filter_callback = staticmethod(lambda query, model, params: query.where(model.id != 2))
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+
+
+class Entry(HikeBase):
+    """Its key has the references."""
+
+    __tablename__ = "entry"
+
+    class Meta: ...
+
+    hiker_id: Mapped[int] = mapped_column(sa.ForeignKey("hiker.id"), primary_key=True)
+    hike_id: Mapped[int] = mapped_column(sa.ForeignKey("hike.id"), primary_key=True)
+    note: Mapped[str | None] = mapped_column(sa.String(20))
+    hiker: Mapped[Hiker] = relationship(back_populates="entries")
+    hike: Mapped[Hike] = relationship()
+
+
 @pytest.fixture
 def app(serve, cinema, fill):
     served = serve(cinema.Base, **NESTED)
@@ -255,6 +291,26 @@ def test_null_beside_the_key_says_nothing(app):
     # An answer shows null where the row that the key leads to is hidden.
     value = app.patch("/api/films/1", json={"studio": None, "studio_id": 2}).get_json()["value"]
     assert value["studio_id"] == 2
+
+
+@pytest.mark.contract("decisions 15")
+@pytest.mark.parametrize("method", ["PATCH", "PUT"])
+def test_null_beside_a_key_that_has_the_reference_says_nothing(serve, method):
+    app = serve(HikeBase, **NESTED)
+    for table, rows in (
+        ("hiker", [{"id": 1}]),
+        ("hike", [{"id": 1}, {"id": 2}]),
+        ("entry", [{"hiker_id": 1, "hike_id": 1}, {"hiker_id": 1, "hike_id": 2}]),
+    ):
+        app.execute(HikeBase.metadata.tables[table].insert(), rows)
+    answer = app.value("/api/hikers/1?dump=json")
+    assert [entry["hike"] for entry in answer["entries"]] == ["/api/hikes/1", None]
+    answer["entries"][1]["note"] = "Fog"
+    response = app.open("/api/hikers/1?dump=json", method=method, json=answer)
+    assert response.get_json()["value"] == answer
+    # Nor is it a reference of a row that has no such key.
+    errors = fields_of(app.patch("/api/hikers/1", json={"entries": [{"note": "Rain", "hike": None}]}))
+    assert errors == {"entries": {"0": {"hike": ["Field may not be null."]}}}
 
 
 @pytest.mark.contract("rest 13 group 11")

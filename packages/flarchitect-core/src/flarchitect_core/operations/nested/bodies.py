@@ -115,6 +115,7 @@ class _Reading:
         given: Collection[str],
         depth: int,
         origin: Relation | None = None,
+        read: Collection[str] = (),
     ) -> dict[str, Any]:
         """Read an object of a resource.
 
@@ -122,16 +123,17 @@ class _Reading:
             method: Whose rules the object follows: POST for a new row, PATCH for one with a key.
             given: Attributes that get their values from elsewhere.
             origin: The relation below which the object stands.
+            read: Names that have been read already, those of its key.
         """
         reader = self._bodies.reader(resource, method)
-        plain = dict(body)
+        plain = {name: value for name, value in body.items() if name not in read}
         nested: dict[str, Any] = {}
         filled = set(given)
         errors: dict[str, Any] = {}
         suggestions: list[str] = []
-        for key, value in body.items():
-            relation = resource.relations.get(key)
-            if relation is None or key in reader.accepted or relation.is_link(value):
+        for name, value in body.items():
+            relation = resource.relations.get(name)
+            if relation is None or name in reader.accepted or relation.is_link(value):
                 continue
             link = self._links[relation]
             if not link.takes(self._method, method):
@@ -139,20 +141,20 @@ class _Reading:
             is_closed = depth >= self._depth_max or relation.leads_back(origin)
             if is_closed and (value is None or value == []):
                 continue  # Nor may objects stand there.
-            del plain[key]
+            del plain[name]
             is_reference = link.kind == "reference"
-            if is_reference and value is None and any(body.get(name) is not None for name in link.filled_names):
+            if is_reference and value is None and any(body.get(each) is not None for each in link.filled_names):
                 continue  # The key counts: an answer has null for a row that its reader may not see.
             try:
                 self._check_place(relation, depth, origin)
                 nested[relation.fact.name] = self._related(link, value, depth)
             except _Wrong as error:
-                errors[key] = error.messages
+                errors[name] = error.messages
                 suggestions += error.suggestions
             if is_reference:
                 filled.update(link.filled)
-                for name in link.filled_names:
-                    plain.pop(name, None)
+                for each in link.filled_names:
+                    plain.pop(each, None)
         values: dict[str, Any] = {}
         try:
             values = reader.read(plain, given=filled)
@@ -204,12 +206,10 @@ class _Reading:
         left_out = {*link.filled_names} if link.kind == "children" else set()
         own = {name: value for name, value in body.items() if name not in left_out}
         key = self._key_in(link, own)
-        method = "POST"
-        if key is not None:
-            method = "PATCH"
-            own = {name: value for name, value in own.items() if name not in {item.name for item in link.target.key}}
+        method = "POST" if key is None else "PATCH"
+        read = () if key is None else [item.name for item in link.target.key]
         try:
-            values = self.object(link.target, method, own, filled, depth + 1, link.relation)
+            values = self.object(link.target, method, own, filled, depth + 1, link.relation, read)
         except ValidationError as error:
             raise _Wrong(error.fields, error.suggestions) from error
         return {**(key or {}), **values}
