@@ -139,7 +139,8 @@ class ModelFacts:
 def inspect_model(model: type) -> ModelFacts:
     """Read a mapped class; its registry must be configured."""
     mapper: Mapper[Any] = sa.inspect(model)
-    columns = tuple(_column(mapper, attribute) for attribute in mapper.column_attrs)
+    # What only tells subclasses apart, such as an expression of `polymorphic_on`, is no attribute of the class.
+    columns = tuple(_column(mapper, each) for each in mapper.column_attrs if each.key in mapper.all_orm_descriptors)
     by_column = {id(fact.column): fact for fact in columns if fact.column is not None}
     key = tuple(_key_fact(mapper, by_column, column) for column in mapper.primary_key)
     stored = {fact.name: fact for fact in columns if fact.column is not None}
