@@ -188,6 +188,43 @@ class Entry(HikeBase):
     hike: Mapped[Hike] = relationship()
 
 
+class LedgerBase(DeclarativeBase):
+    pass
+
+
+class Account(LedgerBase):
+    __tablename__ = "account"
+
+    class Meta: ...
+
+    tenant: Mapped[str] = mapped_column(sa.String(5), primary_key=True)
+    number: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    received: Mapped[list[Transfer]] = relationship(
+        back_populates="payee", foreign_keys="[Transfer.tenant, Transfer.payee_number]", overlaps="payer"
+    )
+
+
+class Transfer(LedgerBase):
+    """Refers to two accounts of one tenant."""
+
+    __tablename__ = "transfer"
+    __table_args__ = (
+        sa.ForeignKeyConstraint(["tenant", "payer_number"], ["account.tenant", "account.number"]),
+        sa.ForeignKeyConstraint(["tenant", "payee_number"], ["account.tenant", "account.number"]),
+    )
+
+    class Meta: ...
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    tenant: Mapped[str] = mapped_column(sa.String(5))
+    payer_number: Mapped[int] = mapped_column()
+    payee_number: Mapped[int | None] = mapped_column()
+    payer: Mapped[Account] = relationship(foreign_keys=[tenant, payer_number], overlaps="received")
+    payee: Mapped[Account | None] = relationship(
+        back_populates="received", foreign_keys=[tenant, payee_number], overlaps="payer"
+    )
+
+
 @pytest.fixture
 def app(serve, cinema, fill):
     served = serve(cinema.Base, **NESTED)
@@ -311,6 +348,45 @@ def test_null_beside_a_key_that_has_the_reference_says_nothing(serve, method):
     # Nor is it a reference of a row that has no such key.
     errors = fields_of(app.patch("/api/hikers/1", json={"entries": [{"note": "Rain", "hike": None}]}))
     assert errors == {"entries": {"0": {"hike": ["Field may not be null."]}}}
+
+
+@pytest.fixture
+def ledger(serve):
+    """Accounts 1 and 2 of the tenants a and b, and a transfer from a/1 to nobody."""
+    app = serve(LedgerBase, **NESTED)
+    accounts = [{"tenant": tenant, "number": number} for tenant in "ab" for number in (1, 2)]
+    app.execute(Account.__table__.insert(), accounts)
+    app.execute(Transfer.__table__.insert(), [{"id": 1, "tenant": "a", "payer_number": 1}])
+    app.advance_sequences("transfer")
+    return app
+
+
+B2 = {"tenant": "b", "number": 2}
+
+
+@pytest.mark.contract("rest 5.7")
+@pytest.mark.parametrize(
+    "method, url, body, wrong",
+    [
+        ("POST", "/api/transfers", {"payer": {"tenant": "a", "number": 1}, "payee": B2}, ["payee", "payer"]),
+        ("PATCH", "/api/transfers/1", {"payer": {"tenant": "a", "number": 1}, "payee": B2}, ["payee", "payer"]),
+        ("PATCH", "/api/transfers/1", {"payee": B2}, ["payee"]),
+        ("PATCH", "/api/accounts/b/2", {"received": [{"id": 1}]}, ["received"]),
+    ],
+)
+def test_a_reference_moves_no_other_one_that_shares_a_column(ledger, method, url, body, wrong):
+    assert sorted(fields_of(ledger.open(url, method=method, json=body))) == wrong
+    assert [(row["payer"], row["payee"]) for row in ledger.value("/api/transfers")] == [("/api/accounts/a/1", None)]
+
+
+@pytest.mark.contract("rest 5.7")
+def test_references_that_share_a_column_can_be_moved_together(ledger):
+    body = {"payer": {"tenant": "b", "number": 1}, "payee": B2}
+    for response in (ledger.post("/api/transfers", json=body), ledger.patch("/api/transfers/1", json=body)):
+        value = response.get_json()["value"]
+        assert (value["payer"], value["payee"]) == ("/api/accounts/b/1", "/api/accounts/b/2")
+    # One that is not there moves nowhere, and one that stays in its tenant moves no other.
+    assert ledger.patch("/api/transfers/1", json={"payer": B2}).get_json()["value"]["payer"] == "/api/accounts/b/2"
 
 
 @pytest.mark.contract("rest 13 group 11")

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from flarchitect_core.access.identity import get_current_user
 from flarchitect_core.errors import ValidationError
 from flarchitect_core.operations.references import References
+from flarchitect_core.operations.refusals import names_of
 
 if TYPE_CHECKING:
     from flarchitect_core.access.rules import RowAction
     from flarchitect_core.model.body_reader import BodyReader
-    from flarchitect_core.model.resource import Resource
+    from flarchitect_core.model.resource import Relation, Resource
     from flarchitect_core.operations.nested.bodies import NestedBodies
-    from flarchitect_core.operations.nested.path_errors import PathErrors
+    from flarchitect_core.operations.nested.path_errors import Path, PathErrors
+    from flarchitect_core.operations.nested.relations import NestedRelation
     from flarchitect_core.operations.nested.rows import NestedLink, NestedRow
     from flarchitect_core.operations.nested.work import NestedWork
     from flarchitect_core.state import ApplicationState
@@ -25,8 +28,9 @@ __all__ = ["NestedChecks"]
 class NestedChecks:
     """The checks of the nested writes of one application; nothing is changed by them."""
 
-    def __init__(self, state: ApplicationState, bodies: NestedBodies) -> None:
+    def __init__(self, state: ApplicationState, bodies: NestedBodies, links: Mapping[Relation, NestedRelation]) -> None:
         self._bodies = bodies
+        self._links = links
         self._tenants = state.tenants
         self._references = {resource.model: References(resource, state.registry) for resource in state.registry}
 
@@ -52,7 +56,11 @@ class NestedChecks:
         nested, target = link.nested, link.nested.target
         if nested.kind == "reference":
             self._check_reference(link, errors)
+            for row in link.rows:
+                self._check_shared(link.row, nested, row, link.path, errors)
         for row in link.rows:
+            if nested.kind == "children":
+                self._check_shared(row, nested, link.row, row.path, errors)
             if row.instance is None:
                 if not nested.makes_rows:
                     errors.add(row.path, [f"A new {target.name} cannot be made here."])
@@ -108,6 +116,26 @@ class NestedChecks:
             for ours, theirs in nested.filled.items()
         ):
             errors.add(link.path, ["Belongs to the key, which cannot be changed."])
+
+    def _check_shared(
+        self, row: NestedRow, nested: NestedRelation, referred: NestedRow, path: Path, errors: PathErrors
+    ) -> None:
+        """Check that what makes a row refer to another one moves no other reference that shares columns with it.
+
+        Args:
+            nested: The relation that does it, of either of the two.
+        """
+        for relation in row.resource.relations.values():
+            other = self._links[relation]
+            shared = other.filled.keys() & nested.filled.keys()
+            # One that has no column besides the shared ones goes along.
+            if other.kind != "reference" or relation.fact.viewonly or shared == other.filled.keys():
+                continue
+            values = row.reference(other)
+            taken = {ours: referred.known(nested.filled[ours]) for ours in other.filled if ours in shared}
+            moved = [ours for ours, value in taken.items() if value is not None and values.get(ours, value) != value]
+            if moved:
+                errors.add(path, [f"Its {', '.join(names_of(row.resource, moved))} must be that of {relation.name}."])
 
     def _check_complete(self, link: NestedLink, row: NestedRow, errors: PathErrors) -> None:
         reader: BodyReader = self._bodies.reader(row.resource, "POST")

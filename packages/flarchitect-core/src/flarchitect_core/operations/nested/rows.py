@@ -66,6 +66,16 @@ class NestedRow:
         """Give the value of an attribute; of a new row what its body says, `None` where that says nothing."""
         return self.values.get(attribute) if self.instance is None else getattr(self.instance, attribute)
 
+    def reference(self, nested: NestedRelation) -> dict[str, Any]:
+        """Give the attributes by which it will refer to a row, with their values as far as known."""
+        said = next((link for link in self.links if link.nested is nested), None)
+        if said is not None:
+            values = {ours: row.known(theirs) for row in said.rows for ours, theirs in nested.filled.items()}
+            return {ours: value for ours, value in values.items() if value is not None}
+        held = {} if self.instance is None else {ours: getattr(self.instance, ours) for ours in nested.filled}
+        values = {**held, **{ours: value for ours, value in self.values.items() if ours in nested.filled}}
+        return {} if None in values.values() else values
+
     def change(self) -> Change:
         """Give what listeners are told."""
         return Change(self.resource, "created" if self.is_created else "updated", self.resource.key_of(self.instance))

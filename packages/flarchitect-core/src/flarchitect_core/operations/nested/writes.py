@@ -61,7 +61,7 @@ class NestedWrites:
         self._tenants = state.tenants
         self._bodies = NestedBodies(list(state.registry), links, state.settings)
         self._lookup = NestedLookup(state.settings.get(options.NESTED_ROWS_MAX))
-        self._checks = NestedChecks(state, self._bodies)
+        self._checks = NestedChecks(state, self._bodies, links)
         self._removal = NestedRemoval(state)
         self._link_rows = {
             relation: LinkRows(nested, relation.association, state)
